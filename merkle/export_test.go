@@ -1,0 +1,130 @@
+package merkle
+
+import "fmt"
+
+// Masked returns a hasher of which only the masked bits of a position count, so
+// that keys collide.
+func Masked(secret []byte, mask Position) *Hasher {
+	h := NewHasher(secret)
+	h.mask = mask
+	return h
+}
+
+// Width returns cfg with short fingerprints of so many bytes.
+func (c SessionConfig) Width(bytes int) SessionConfig {
+	c.width = bytes
+	return c
+}
+
+// ForgedAnswer is an answer in correct form that claims that the sums of all
+// parts of all ranges asked about are others.
+func (s *Session) ForgedAnswer() []byte {
+	a := answer{round: s.head.round, answered: len(s.flight), state: make([]byte, stateSize)}
+	room := s.cfg.MaxMessage - headSize
+	for i, t := range s.flight {
+		it := item{op: opParts, r: t.r, data: make([]byte, len(t.r.parts())*s.head.width)}
+		if len(it.data) == 0 {
+			it = item{op: opRest, r: t.r}
+		}
+		if t.kind >= taskCheck {
+			it = item{op: opSum, r: t.r, data: make([]byte, maxWidth)}
+		}
+		for j := range it.data {
+			it.data[j] = byte(j) ^ 0x5a
+		}
+		if room -= it.size(); room < 0 {
+			a.answered = i
+			break
+		}
+		a.items = append(a.items, it)
+	}
+	return a.encode()
+}
+
+// Pending is how many tasks wait, for tests of memory bounds.
+func (s *Session) Pending() int { return len(s.pending) }
+
+// LongestHead is the size of the longest head that a request can have.
+func LongestHead() int {
+	h := head{version: messageVersion, format: elementFormat, secret: 1<<32 - 1, epoch: 1<<64 - 1, round: 1<<64 - 1, width: 16, limit: 1 << 30}
+	return len(h.request(nil)) + 4 // an array of more than 65,535 values
+}
+
+// HeadSize is what messages allow for their head.
+const HeadSize = headSize
+
+// Describe renders a message of s, or an answer to one, a line for its head and
+// one for each item.
+func (s *Session) Describe(msg []byte) []string {
+	if asked, items, _, err := s.head.readRequest(msg); err == nil {
+		return append([]string{fmt.Sprintf("> %d bytes, round %d, width %d, limit %d", len(msg), asked.round, asked.width, asked.limit)},
+			describeItems([]string{"same?", "parts", "list?", "rest?"}, items)...)
+	}
+	a, err := s.head.readAnswer(msg)
+	if err != nil {
+		return []string{err.Error()}
+	}
+	return append([]string{fmt.Sprintf("< %d bytes, round %d, answered %d, state %x", len(msg), a.round, a.answered, a.state)},
+		describeItems([]string{"rest", "parts", "list", "many"}, a.items)...)
+}
+
+func describeItems(names []string, items []item) (lines []string) {
+	for _, it := range items {
+		lines = append(lines, fmt.Sprintf("    %s %s %x", names[it.op], it.r, it.data))
+	}
+	return lines
+}
+
+// WholeWidth reports whether s looks with whole fingerprints.
+func (s *Session) WholeWidth() bool { return s.head.width == maxWidth }
+
+// Accepts reports whether s would take msg for an answer.
+func Accepts(s *Session, msg []byte) bool {
+	a, err := s.head.readAnswer(msg)
+	if err != nil {
+		return false
+	}
+	_, reason := s.match(&a)
+	return reason == ""
+}
+
+// Greedy is a request that asks n times for everything.
+func Greedy(t *Tree, n, limit int) []byte {
+	h := headOf(t, SessionConfig{})
+	h.round, h.width, h.limit = 1, 16, limit
+	items := make([]item, n)
+	for i := range items {
+		items[i] = item{op: opList, r: Full}
+	}
+	return h.request(items)
+}
+
+// EmptyAnswer is an answer that names all that was asked about as different.
+func (s *Session) EmptyAnswer() []byte {
+	a := answer{round: s.head.round, answered: len(s.flight), state: make([]byte, stateSize)}
+	for _, t := range s.flight {
+		a.items = append(a.items, item{op: opParts, r: t.r})
+	}
+	return a.encode()
+}
+
+// EqualAnswer is an answer to the message of a round that says that all that is
+// asked about now is equal.
+func (s *Session) EqualAnswer(round uint64) []byte {
+	a := answer{round: round, answered: len(s.flight)}
+	return a.encode()
+}
+
+// StrayAnswer lists one element, at position zero, for the first thing asked.
+func (s *Session) StrayAnswer() []byte {
+	it := item{op: opList, r: s.flight[0].r, data: make([]byte, 8+s.head.width)}
+	a := answer{round: s.head.round, answered: 1, state: make([]byte, stateSize), items: []item{it}}
+	return a.encode()
+}
+
+// RequestFor is a request for a list of r, which may be no range at all.
+func RequestFor(t *Tree, r Range) []byte {
+	h := headOf(t, SessionConfig{})
+	h.round, h.width, h.limit = 1, 8, minMessage
+	return h.request([]item{{op: opList, r: r}})
+}
