@@ -1,0 +1,36 @@
+package tcp_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+
+	"github.com/eventual-go/eventual/transport"
+	"github.com/eventual-go/eventual/transport/tcp"
+)
+
+func Example() {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	var mux transport.Mux
+	mux.Handle("greet/", transport.HandlerFunc(
+		func(_ context.Context, from transport.NodeID, _ string, req []byte) ([]byte, error) {
+			return fmt.Appendf(nil, "%s to you too, %s", req, from), nil
+		}))
+	b := &tcp.Transport{Self: "b", Cluster: "example"}
+	go b.Serve(context.Background(), ln, &mux)
+	defer b.Close()
+
+	a := &tcp.Transport{
+		Self:    "a",
+		Cluster: "example",
+		Peers:   map[transport.NodeID]string{"b": ln.Addr().String()},
+	}
+	defer a.Close()
+	resp, err := a.Call(context.Background(), "b", "greet/hello", []byte("hi"))
+	fmt.Println(string(resp), err)
+	// Output: hi to you too, a <nil>
+}

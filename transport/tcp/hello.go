@@ -1,0 +1,212 @@
+package tcp
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/eventual-go/eventual/transport"
+)
+
+// Each side begins with a hello: the side that dialled first, the other in answer.
+//
+//	8 bytes  "eventual"
+//	2 bytes  length of the rest, at most maxHello
+//	1 byte   lowest protocol version spoken · 1 byte highest · 1 byte verdict
+//	1+n      cluster · 1+n own node · 1+n the other node
+//	4 bytes each: largest message taken, calls at a time, bytes of requests at a time, ms between pings
+//
+// What follows is for later versions and is skipped.
+type hello struct {
+	oldest, newest uint8
+	verdict        verdict
+	cluster        string
+	self, peer     transport.NodeID
+	limits         limits
+}
+
+// limits is what a side takes from the other.
+type limits struct {
+	message int // bytes of a request or a response
+	calls   int // calls that are running at a time
+	window  int // bytes of the requests of these calls
+	ping    time.Duration
+}
+
+// A verdict is what the accepting side says about the hello it got.
+type verdict uint8
+
+const (
+	accepted     verdict = 0
+	wrongVersion verdict = 1
+	wrongCluster verdict = 2
+	wrongNode    verdict = 3
+)
+
+const (
+	magic       = "eventual"
+	version     = 1
+	maxHello    = 4 << 10
+	limitsSize  = 16
+	minMessage  = 1 << 10
+	maxMessage  = 1 << 30
+	maxInterval = time.Hour
+)
+
+var errHello = errors.New("tcp: malformed hello")
+
+func (h hello) append(b []byte) []byte {
+	b = append(b, magic...)
+	at := len(b)
+	b = append(b, 0, 0, h.oldest, h.newest, byte(h.verdict))
+	for _, s := range []string{h.cluster, string(h.self), string(h.peer)} {
+		b = append(append(b, byte(len(s))), s...)
+	}
+	for _, n := range []int{h.limits.message, h.limits.calls, h.limits.window, int(h.limits.ping.Milliseconds())} {
+		b = binary.BigEndian.AppendUint32(b, uint32(n))
+	}
+	binary.BigEndian.PutUint16(b[at:], uint16(len(b)-at-2))
+	return b
+}
+
+// readHello reads a hello, and not a byte more.
+func readHello(r io.Reader) (hello, error) {
+	var head [len(magic) + 2]byte
+	if _, err := io.ReadFull(r, head[:len(magic)]); err != nil {
+		return hello{}, err
+	}
+	if string(head[:len(magic)]) != magic {
+		return hello{}, fmt.Errorf("%w: not this protocol", errHello)
+	}
+	if _, err := io.ReadFull(r, head[len(magic):]); err != nil {
+		return hello{}, err
+	}
+	n := int(binary.BigEndian.Uint16(head[len(magic):]))
+	if n > maxHello {
+		return hello{}, fmt.Errorf("%w: %d bytes", errHello, n)
+	}
+	body := make([]byte, n)
+	if _, err := io.ReadFull(r, body); err != nil {
+		return hello{}, err
+	}
+	return parseHello(body)
+}
+
+func parseHello(b []byte) (hello, error) {
+	if len(b) < 3 {
+		return hello{}, fmt.Errorf("%w: cut short", errHello)
+	}
+	h := hello{oldest: b[0], newest: b[1], verdict: verdict(b[2])}
+	b = b[3:]
+	var names [3]string
+	for i := range names {
+		if len(b) == 0 || len(b) < 1+int(b[0]) {
+			return hello{}, fmt.Errorf("%w: cut short", errHello)
+		}
+		names[i], b = string(b[1:1+b[0]]), b[1+int(b[0]):]
+	}
+	if len(b) < limitsSize {
+		return hello{}, fmt.Errorf("%w: cut short", errHello)
+	}
+	h.cluster, h.self, h.peer = names[0], transport.NodeID(names[1]), transport.NodeID(names[2])
+	h.limits = parseLimits(b)
+	if h.self == "" {
+		return hello{}, fmt.Errorf("%w: node has no name", errHello)
+	}
+	return h, nil
+}
+
+func parseLimits(b []byte) limits {
+	n := func(i int) int { return int(min(binary.BigEndian.Uint32(b[4*i:]), maxMessage)) }
+	return limits{message: n(0), calls: n(1), window: n(2), ping: time.Duration(n(3)) * time.Millisecond}
+}
+
+// judge compares an arriving hello with the own one. An accepting side's own hello
+// names no peer; a dialling side's does.
+func (h hello) judge(own hello) verdict {
+	switch {
+	case min(h.newest, own.newest) < max(h.oldest, own.oldest):
+		return wrongVersion
+	case h.cluster != own.cluster:
+		return wrongCluster
+	case h.peer != own.self, own.peer != "" && h.self != own.peer:
+		return wrongNode
+	}
+	return accepted
+}
+
+// A HandshakeError says why two nodes do not talk to each other although there is a
+// connection. It is [transport.ErrUnreachable] to [errors.Is].
+type HandshakeError struct {
+	Addr   string // of the other side
+	Reason string // what does not match, and how
+}
+
+// Error names the other side and what does not match.
+func (e *HandshakeError) Error() string {
+	return fmt.Sprintf("tcp: handshake with %s: %s", e.Addr, e.Reason)
+}
+
+// Is says whether target is transport.ErrUnreachable.
+func (e *HandshakeError) Is(target error) bool { return target == transport.ErrUnreachable }
+
+// refusal words a verdict other than accepted, for either side.
+func refusal(v verdict, conn net.Conn, own, other hello) error {
+	reason := fmt.Sprintf("refused for reason %d", v)
+	switch v {
+	case wrongVersion:
+		reason = fmt.Sprintf("it speaks versions %d to %d, this node %d to %d", other.oldest, other.newest, own.oldest, own.newest)
+	case wrongCluster:
+		reason = fmt.Sprintf("it is of cluster %q, this node of %q", other.cluster, own.cluster)
+	case wrongNode:
+		reason = fmt.Sprintf("it is node %q and looks for %q, this node is %q and looks for %q", other.self, other.peer, own.self, own.peer)
+	}
+	return &HandshakeError{Addr: conn.RemoteAddr().String(), Reason: reason}
+}
+
+// greet is the handshake of the side that dialled.
+func greet(conn net.Conn, own hello, timeout time.Duration) (hello, error) {
+	conn.SetDeadline(time.Now().Add(timeout))
+	if _, err := conn.Write(own.append(nil)); err != nil {
+		return hello{}, err
+	}
+	other, err := readHello(conn)
+	if err != nil {
+		return hello{}, err
+	}
+	v := other.judge(own)
+	if v == accepted {
+		v = other.verdict
+	}
+	if v != accepted {
+		return hello{}, refusal(v, conn, own, other)
+	}
+	return other, conn.SetDeadline(time.Time{})
+}
+
+// welcome is the handshake of the side that accepted.
+func welcome(conn net.Conn, own hello, timeout time.Duration) (hello, error) {
+	conn.SetDeadline(time.Now().Add(timeout))
+	other, err := readHello(conn)
+	if err != nil {
+		return hello{}, err
+	}
+	v := other.judge(own)
+	own.verdict, own.peer = v, other.self
+	if _, err := conn.Write(own.append(nil)); err != nil {
+		return hello{}, err
+	}
+	if v != accepted {
+		return hello{}, refusal(v, conn, own, other)
+	}
+	return other, conn.SetDeadline(time.Time{})
+}
+
+// text makes a peer's text fit for an error: valid UTF-8 of bounded length.
+func text(b []byte) string {
+	return strings.ToValidUTF8(string(b[:min(len(b), transport.MaxErrorText)]), "")
+}

@@ -1,0 +1,280 @@
+package tcp
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/eventual-go/eventual/transport"
+)
+
+// A Transport is one node's end of a cluster on TCP: with Call it calls other
+// nodes, with Serve it answers them. Either works without the other. Its fields must
+// not be changed after the first use, and it must not be copied. It is safe for
+// concurrent use.
+type Transport struct {
+	// Self is the name of this node. It must be set.
+	Self transport.NodeID
+
+	// Cluster is the name of the cluster. Nodes of different clusters refuse each
+	// other. The empty name is a name like any other.
+	Cluster string
+
+	// Peers holds the addresses, "host:port", of the nodes to call.
+	Peers map[transport.NodeID]string
+
+	// Resolve returns the address of a node, each time before it is dialled. If nil,
+	// Peers is used; otherwise Peers is not.
+	Resolve func(ctx context.Context, id transport.NodeID) (addr string, err error)
+
+	// MaxFrame is the most bytes that a request or a response may have, at least 1 KiB
+	// and at most 1 GiB. If zero, 4 MiB. Between two nodes the smaller limit holds.
+	MaxFrame int
+
+	// MaxCalls is how many calls may be running at a time over one connection, in
+	// each direction. More calls wait for their turn. The requests of running calls
+	// have at most four times MaxFrame bytes together. If zero, 1024.
+	MaxCalls int
+
+	// MaxConns is how many connections Serve holds at a time, those that have not yet
+	// said who they are among them. Further ones are closed at once. If zero, 1024.
+	MaxConns int
+
+	// HandshakeTimeout is how long connecting to a node may take, and how long a
+	// connection may take to say who it is. If zero, three seconds.
+	HandshakeTimeout time.Duration
+
+	// KeepAlive is how often a connection is probed, at least every 10 ms; where two
+	// nodes differ, the shorter holds. A connection that brings nothing, or takes
+	// nothing, for three times as long is given up. If zero, two seconds.
+	KeepAlive time.Duration
+
+	// MaxBackoff is the longest pause between two attempts to connect to a node.
+	// Calls during the pause fail at once. If zero, one second.
+	MaxBackoff time.Duration
+
+	// Drain is how long calls that are running get to finish when Serve or the whole
+	// transport is stopped. If zero, one second.
+	Drain time.Duration
+
+	stats counters
+
+	mu      sync.Mutex
+	peers   map[transport.NodeID]*peer
+	clients map[*client]struct{} // connections dialled
+	base    context.Context      // of dialling and serving; ends when Close is called
+	stop    context.CancelFunc
+	closed  bool
+	running sync.WaitGroup // connections dialled, and calls of Serve
+}
+
+// Stats counts what a transport has done since it was made.
+type Stats struct {
+	Dialed         uint64 // connections made to other nodes
+	Accepted       uint64 // connections of other nodes that said who they are
+	Refused        uint64 // connections that did not, or of another cluster, or too many
+	Violations     uint64 // connections closed because the peer broke the protocol
+	LateReplies    uint64 // replies dropped because their caller waited no longer
+	UnknownReplies uint64 // replies dropped because there was no such call
+}
+
+// Stats returns the counts up to now.
+func (t *Transport) Stats() Stats {
+	return Stats{
+		Dialed:         t.stats.dialled.Load(),
+		Accepted:       t.stats.accepted.Load(),
+		Refused:        t.stats.refused.Load(),
+		Violations:     t.stats.violations.Load(),
+		LateReplies:    t.stats.late.Load(),
+		UnknownReplies: t.stats.unknown.Load(),
+	}
+}
+
+// Call calls method of another node, connecting to it if need be. A node may call
+// itself, if it knows its own address. See [transport.Caller].
+//
+// A call fails with transport.ErrUnreachable at once while the transport pauses
+// between two attempts to connect.
+func (t *Transport) Call(ctx context.Context, to transport.NodeID, method string, req []byte) ([]byte, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if err := transport.CheckCall(to, method, req, t.maxFrame()); err != nil {
+		return nil, err
+	}
+	p, err := t.peer(to)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := p.call(ctx, method, req)
+	if over := ended(ctx); over != nil {
+		return nil, over
+	}
+	return resp, err
+}
+
+// call makes one call, over the connection there is or a new one. Trying again is
+// safe: a stale connection is one over which nothing was sent.
+func (p *peer) call(ctx context.Context, method string, req []byte) ([]byte, error) {
+	for range 3 {
+		c, err := p.get(ctx)
+		if err != nil {
+			return nil, err
+		}
+		resp, err := c.call(ctx, method, req)
+		if err != errStale {
+			return resp, err
+		}
+	}
+	return nil, fmt.Errorf("%w: connections to %q do not last", transport.ErrUnreachable, p.id)
+}
+
+// peer returns the entry of a node, making it if the node may exist.
+func (t *Transport) peer(id transport.NodeID) (*peer, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.start(); err != nil {
+		return nil, err
+	}
+	if p := t.peers[id]; p != nil {
+		return p, nil
+	}
+	if _, known := t.Peers[id]; t.Resolve == nil && !known {
+		return nil, fmt.Errorf("%w: no address of %q", transport.ErrUnreachable, id)
+	}
+	p := &peer{id: id, t: t}
+	t.peers[id] = p
+	return p, nil
+}
+
+var errSelf = errors.New("tcp: Transport.Self must have 1 to 255 bytes, and Cluster no more")
+
+// start makes the transport ready; it needs t.mu.
+func (t *Transport) start() error {
+	switch {
+	case t.closed:
+		return transport.ErrClosed
+	case t.Self == "" || len(t.Self) > transport.MaxName || len(t.Cluster) > transport.MaxName:
+		return errSelf
+	case t.base == nil:
+		t.base, t.stop = context.WithCancel(context.Background())
+		t.peers = make(map[transport.NodeID]*peer)
+		t.clients = make(map[*client]struct{})
+	}
+	return nil
+}
+
+// spawn runs f in a goroutine that Close waits for, unless the transport is closed.
+// The context ends when Close is called.
+func (t *Transport) spawn(f func(ctx context.Context)) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.start() != nil {
+		return false
+	}
+	t.running.Go(func() { f(t.base) })
+	return true
+}
+
+// Close stops the transport: new calls fail with transport.ErrClosed, calls under
+// way and running handlers get Drain to finish, then connections are closed and
+// Serve returns. Close returns when nothing of the transport runs any more, which a
+// handler that ignores the end of its context can delay; a handler must not call
+// it. It returns nil, also when called again.
+func (t *Transport) Close() error {
+	clients := t.shut()
+	for _, c := range clients {
+		c.leave()
+	}
+	force := time.AfterFunc(t.drain(), func() {
+		for _, c := range clients {
+			c.fail(transport.ErrClosed)
+		}
+	})
+	defer force.Stop()
+	t.running.Wait()
+	return nil
+}
+
+// shut lets nothing new begin, and returns the connections there are.
+func (t *Transport) shut() []*client {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.closed = true
+	if t.stop != nil {
+		t.stop()
+	}
+	return slices.Collect(maps.Keys(t.clients))
+}
+
+// hold serves a connection to its end. One that was made while the transport was
+// being closed takes no calls.
+func (t *Transport) hold(ctx context.Context, c *client) {
+	t.mu.Lock()
+	t.clients[c] = struct{}{}
+	t.mu.Unlock()
+	if ctx.Err() != nil {
+		c.leave()
+	}
+	c.run()
+	t.mu.Lock()
+	delete(t.clients, c)
+	t.mu.Unlock()
+}
+
+func (t *Transport) resolve(ctx context.Context, id transport.NodeID) (string, error) {
+	if t.Resolve != nil {
+		return t.Resolve(ctx, id)
+	}
+	return t.Peers[id], nil
+}
+
+// hello is what this node says of itself to a peer, which is not known yet to the
+// side that accepts.
+func (t *Transport) hello(peer transport.NodeID) hello {
+	return hello{oldest: version, newest: version, cluster: t.Cluster, self: t.Self, peer: peer, limits: t.limits()}
+}
+
+func (t *Transport) limits() limits {
+	return limits{
+		message: t.maxFrame(),
+		calls:   cmp.Or(max(t.MaxCalls, 0), 1024),
+		window:  4 * min(t.maxFrame(), maxMessage/4),
+		ping:    t.keepAlive(),
+	}
+}
+
+func (t *Transport) maxFrame() int {
+	return min(max(cmp.Or(t.MaxFrame, 4<<20), minMessage), maxMessage)
+}
+
+func (t *Transport) maxConns() int { return cmp.Or(max(t.MaxConns, 0), 1024) }
+
+func (t *Transport) handshakeTimeout() time.Duration {
+	return cmp.Or(max(t.HandshakeTimeout, 0), 3*time.Second)
+}
+
+func (t *Transport) keepAlive() time.Duration {
+	return min(max(cmp.Or(t.KeepAlive, 2*time.Second), 10*time.Millisecond), maxInterval)
+}
+
+func (t *Transport) maxBackoff() time.Duration { return cmp.Or(max(t.MaxBackoff, 0), time.Second) }
+
+func (t *Transport) drain() time.Duration { return cmp.Or(max(t.Drain, 0), time.Second) }
+
+// ended returns the error of ctx once its deadline has passed, even if its timer
+// has not fired yet: the other side's may have fired first.
+func ended(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if d, ok := ctx.Deadline(); ok && !time.Now().Before(d) {
+		return context.DeadlineExceeded
+	}
+	return nil
+}
