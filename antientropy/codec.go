@@ -1,0 +1,286 @@
+package antientropy
+
+import (
+	"encoding/binary"
+	"errors"
+	"strings"
+
+	"github.com/eventual-go/eventual/internal/wire"
+	"github.com/eventual-go/eventual/merkle"
+)
+
+// The methods of the protocol. A [transport.Mux] finds them all by the prefix
+// "antientropy/".
+const (
+	methodPush      = "antientropy/push"
+	methodReconcile = "antientropy/reconcile"
+	methodPull      = "antientropy/pull"
+)
+
+const version = 1
+
+// Bounds on what a message costs beside the keys and states in it.
+const (
+	defaultMaxMessage = 1 << 20
+	minMaxMessage     = 1024
+	messageOverhead   = 64  // the head of any message
+	positionOverhead  = 8   // the head of the answer about one position
+	entryOverhead     = 48  // of one key and state, with fingerprint
+	pullItemSize      = 25  // position, fingerprint, flag
+	maxReason         = 200 // bytes of a refusal's text
+	maxToldKey        = 128 // bytes of a key that is only reported
+	maxToldRefusals   = 64  // refusals in one answer that carry a text
+)
+
+func maxMessage(n int) int {
+	if n <= 0 {
+		return defaultMaxMessage
+	}
+	return max(n, minMaxMessage)
+}
+
+// fits reports whether a message may consist of this key and state.
+func fits(key string, size, limit int) bool {
+	return len(key)+size+entryOverhead+positionOverhead+messageOverhead <= limit
+}
+
+// open checks a message and its version, and that the rest of it has n values.
+func open(method string, b []byte, n int) (*wire.Reader, error) {
+	r, err := wire.NewReader(b)
+	if err != nil {
+		return nil, corrupt(method, err)
+	}
+	fields := r.Array()
+	if v := r.Uint(); r.Err() == nil && v > version {
+		return nil, ErrVersion
+	} else if v != version {
+		r.Fail("unknown version")
+	} else if fields != n+1 {
+		r.Fail("message of another length")
+	}
+	return r, corrupt(method, r.Err())
+}
+
+func closed(method string, r *wire.Reader) error { return corrupt(method, r.Close()) }
+
+// corrupt turns a failure of package wire into this package's own.
+func corrupt(method string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if e, ok := errors.AsType[*wire.Error](err); ok {
+		return &CorruptError{Method: method, Offset: e.Offset, Reason: e.Reason}
+	}
+	return &CorruptError{Method: method, Reason: err.Error()}
+}
+
+func message(n int) *wire.Writer {
+	w := wire.NewWriter(nil)
+	w.Array(n + 1)
+	w.Uint(version)
+	return w
+}
+
+// reconcile: [version, session, message of the session] → [version, message].
+
+func encodeReconcile(session uint64, msg []byte) []byte {
+	w := message(2)
+	w.Uint(session)
+	w.Bytes(msg)
+	return w.Done()
+}
+
+func decodeReconcile(b []byte) (session uint64, msg []byte, err error) {
+	r, err := open(methodReconcile, b, 2)
+	if err != nil {
+		return 0, nil, err
+	}
+	session, msg = r.Uint(), r.Bytes()
+	return session, msg, closed(methodReconcile, r)
+}
+
+func encodeReconciled(msg []byte) []byte {
+	w := message(1)
+	w.Bytes(msg)
+	return w.Done()
+}
+
+func decodeReconciled(b []byte) (msg []byte, err error) {
+	r, err := open(methodReconcile, b, 1)
+	if err != nil {
+		return nil, err
+	}
+	msg = r.Bytes()
+	return msg, closed(methodReconcile, r)
+}
+
+// push: [version, [key, state, key, state, ...]]
+// → [version, merged, novel, refused, [index, reason, ...]].
+
+// An entry is one key with a state or delta. Entries are shared, never changed.
+type entry struct {
+	key   string
+	state []byte
+}
+
+func (e *entry) cost() int { return len(e.key) + len(e.state) + entryOverhead }
+
+func encodePush(entries []*entry) []byte {
+	w := message(1)
+	w.Array(2 * len(entries))
+	for _, e := range entries {
+		w.String(e.key)
+		w.Bytes(e.state)
+	}
+	return w.Done()
+}
+
+// decodePush returns entries whose states alias b.
+func decodePush(b []byte) ([]entry, error) {
+	r, err := open(methodPush, b, 1)
+	if err != nil {
+		return nil, err
+	}
+	n := r.Array()
+	if n%2 != 0 {
+		r.Fail("key without a state")
+	}
+	entries := make([]entry, 0, n/2)
+	for range n / 2 {
+		entries = append(entries, entry{r.String(), r.Bytes()})
+	}
+	return entries, closed(methodPush, r)
+}
+
+// pushed is the answer to a push.
+type pushed struct {
+	merged  int // entries merged, of which
+	novel   int // so many brought something new
+	refused int // entries refused, of which the first are told with a reason
+	told    []refusal
+}
+
+type refusal struct {
+	index  int // of the entry in the push
+	reason string
+}
+
+func (p *pushed) refuse(index int, err error) {
+	p.refused++
+	if len(p.told) < maxToldRefusals {
+		p.told = append(p.told, refusal{index, cut(err.Error(), maxReason)})
+	}
+}
+
+func encodePushed(p *pushed) []byte {
+	w := message(4)
+	w.Uint(uint64(p.merged))
+	w.Uint(uint64(p.novel))
+	w.Uint(uint64(p.refused))
+	w.Array(2 * len(p.told))
+	for _, t := range p.told {
+		w.Uint(uint64(t.index))
+		w.String(t.reason)
+	}
+	return w.Done()
+}
+
+// decodePushed reads the answer to a push of so many entries.
+func decodePushed(b []byte, entries int) (*pushed, error) {
+	r, err := open(methodPush, b, 4)
+	if err != nil {
+		return nil, err
+	}
+	p := &pushed{merged: count(r, entries), novel: count(r, entries), refused: count(r, entries)}
+	n := r.Array()
+	if n%2 != 0 || n > 2*p.refused {
+		r.Fail("refusals do not add up")
+		n = 0
+	}
+	for range n / 2 {
+		p.told = append(p.told, refusal{count(r, entries-1), cut(r.String(), maxReason)})
+	}
+	return p, closed(methodPush, r)
+}
+
+// count reads a number of at most limit.
+func count(r *wire.Reader, limit int) int {
+	n := r.Uint()
+	if n > uint64(max(limit, 0)) {
+		r.Fail("number out of range")
+		return 0
+	}
+	return int(n)
+}
+
+// cut shortens s to at most n bytes.
+func cut(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	return strings.ToValidUTF8(s[:n], "")
+}
+
+// pull: [version, limit, skip, items] → [version, more, [answer, ...]]; see pull.go.
+
+// A question asks for what a peer has at one position, unless it is of sum.
+type question struct {
+	at     merkle.Position
+	sum    merkle.Fingerprint // what the one who asks has there
+	insist bool               // answer also while it is under way or being written to
+}
+
+// questions is a pull. Positions ascend; the first skip keys of the first position
+// have been received before.
+type questions struct {
+	limit int
+	skip  int
+	items []question
+}
+
+func encodeQuestions(q *questions) []byte {
+	items := make([]byte, 0, pullItemSize*len(q.items))
+	for _, it := range q.items {
+		items = binary.BigEndian.AppendUint64(items, uint64(it.at))
+		items = appendFingerprint(items, it.sum)
+		flag := byte(0)
+		if it.insist {
+			flag = 1
+		}
+		items = append(items, flag)
+	}
+	w := message(3)
+	w.Uint(uint64(q.limit))
+	w.Uint(uint64(q.skip))
+	w.Bytes(items)
+	return w.Done()
+}
+
+func decodeQuestions(b []byte) (*questions, error) {
+	r, err := open(methodPull, b, 3)
+	if err != nil {
+		return nil, err
+	}
+	const most = 1 << 30
+	q := &questions{limit: count(r, most), skip: count(r, most)}
+	items := r.Bytes()
+	if len(items)%pullItemSize != 0 {
+		r.Fail("position cut short")
+	}
+	if err := closed(methodPull, r); err != nil {
+		return nil, err
+	}
+	q.items = make([]question, 0, len(items)/pullItemSize)
+	for ; len(items) > 0; items = items[pullItemSize:] {
+		it := question{
+			at:     merkle.Position(binary.BigEndian.Uint64(items)),
+			sum:    fingerprintFrom(items[8:]),
+			insist: items[pullItemSize-1] == 1,
+		}
+		if n := len(q.items); n > 0 && q.items[n-1].at >= it.at || items[pullItemSize-1] > 1 {
+			return nil, &CorruptError{Method: methodPull, Offset: len(b) - len(items), Reason: "positions do not ascend"}
+		}
+		q.items = append(q.items, it)
+	}
+	return q, nil
+}

@@ -1,0 +1,122 @@
+package antientropy
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/eventual-go/eventual/transport"
+)
+
+// Events are what a [Loop] tells as it happens. Any of the functions may be nil.
+// They are called from several goroutines at once, with no lock held, and may call
+// the Loop; what they delay is the loop's own work, so they should be quick.
+type Events struct {
+	// OnExchange is told of every exchange that ended: each reconciliation, and each
+	// batch of deltas that was acknowledged or failed, which Strategy tells apart.
+	OnExchange func(Exchange)
+
+	// OnPeerUp is told when a peer answered that had not answered before.
+	OnPeerUp func(peer transport.NodeID)
+
+	// OnPeerDown is told when a peer stopped answering, or never did.
+	OnPeerDown func(PeerDown)
+
+	// OnDropped is told when the deltas that waited for a peer were dropped. The peer
+	// gets a reconciliation in their place.
+	OnDropped func(Dropped)
+
+	// OnRefused is told of each key that could not be loaded, sent or merged, here
+	// or at the peer. It stays as it is, is tried again in later exchanges, and does
+	// not keep other keys from being exchanged.
+	OnRefused func(Refused)
+}
+
+// A Strategy is how an exchange finds out what to send.
+type Strategy uint8
+
+const (
+	// Reconciliation compares the indexes and exchanges what differs, both ways.
+	Reconciliation Strategy = iota
+
+	// Deltas sends what was written since the last acknowledgement, one way.
+	Deltas
+)
+
+// String returns "reconciliation" or "deltas".
+func (s Strategy) String() string {
+	switch s {
+	case Reconciliation:
+		return "reconciliation"
+	case Deltas:
+		return "deltas"
+	}
+	return "Strategy(" + strconv.Itoa(int(s)) + ")"
+}
+
+// An Exchange is what one exchange with one peer did.
+type Exchange struct {
+	Peer     transport.NodeID
+	Strategy Strategy
+	Err      error         // why it ended early; nil if it did not
+	Duration time.Duration // from its start to its end
+
+	Different     int // positions of the index found to differ, those of writes under way among them
+	Deferred      int // of those, left to the deltas that were under way
+	KeysSent      int // with a state or delta each, and acknowledged
+	KeysReceived  int // with a state each, of which
+	KeysNovel     int // so many brought something new
+	KeysRefused   int // told to OnRefused one by one, as far as the peer tells
+	BytesSent     int // of requests, without what the transport adds
+	BytesReceived int // of responses, likewise
+	RoundTrips    int
+}
+
+// A PeerDown says that a peer did not answer, and why.
+type PeerDown struct {
+	Peer transport.NodeID
+	Err  error
+}
+
+// A Dropped says that deltas were dropped.
+type Dropped struct {
+	Peer  transport.NodeID
+	Bytes int   // that waited, by [Outbox.Pending]
+	Err   error // why the peer did not take them; nil if they were too many
+}
+
+// A Refused is one key that could not be loaded, sent or merged.
+type Refused struct {
+	Peer transport.NodeID // with whom the exchange was
+	Key  string
+	Err  error // *[TooLargeError], *[RefusedError] from the peer, or what the Store said
+}
+
+func (e *Events) exchange(x Exchange) {
+	if e.OnExchange != nil {
+		e.OnExchange(x)
+	}
+}
+
+func (e *Events) peerUp(peer transport.NodeID) {
+	if e.OnPeerUp != nil {
+		e.OnPeerUp(peer)
+	}
+}
+
+func (e *Events) peerDown(d PeerDown) {
+	if e.OnPeerDown != nil {
+		e.OnPeerDown(d)
+	}
+}
+
+func (e *Events) dropped(d Dropped) {
+	if e.OnDropped != nil {
+		e.OnDropped(d)
+	}
+}
+
+func (e *Events) refused(r Refused) {
+	if e.OnRefused != nil {
+		e.OnRefused(r)
+	}
+}

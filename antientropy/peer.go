@@ -1,0 +1,138 @@
+package antientropy
+
+import (
+	"context"
+	"time"
+
+	"github.com/eventual-go/eventual/merkle"
+	"github.com/eventual-go/eventual/transport"
+)
+
+// How long the loop waits for what.
+const (
+	leastPause = 50 * time.Millisecond // between two attempts at one peer
+	leastProbe = time.Second           // the least time that a peer is given to answer
+)
+
+// A peer is what a Loop knows of one node. Loop.mu guards it but for the channels.
+type peer struct {
+	id      transport.NodeID
+	pending chan struct{} // holds a token when deltas may be waiting
+	due     chan struct{} // holds a token when a reconciliation is wanted
+	turn    chan struct{} // holds a token while a reconciliation is under way
+
+	leave     context.CancelFunc // ends its goroutines; nil if it has none
+	abandon   context.CancelFunc // ends the push under way; nil if there is none
+	reached   standing
+	failures  int               // reconciliations in a row that failed
+	lastTry   time.Time         // start of the last reconciliation
+	lastSync  time.Time         // end of the last that succeeded
+	roundTrip time.Duration     // of the last first call of a reconciliation
+	deferred  []merkle.Position // by the last reconciliation
+	counts    Counts
+}
+
+// standing is whether the last call to a peer was answered.
+type standing uint8
+
+const (
+	unknown standing = iota
+	up
+	down
+)
+
+// peer returns what is known of a node, and makes it known. l.mu is held.
+func (l *Loop) peer(id transport.NodeID) *peer {
+	l.setup()
+	p := l.peers[id]
+	if p == nil {
+		p = &peer{
+			id:      id,
+			pending: make(chan struct{}, 1),
+			due:     make(chan struct{}, 1),
+			turn:    make(chan struct{}, 1),
+		}
+		l.peers[id] = p
+	}
+	return p
+}
+
+// heard is told of each call of a peer: one that did not answer might now.
+func (l *Loop) heard(from transport.NodeID) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if p := l.peers[from]; p != nil && p.reached != up {
+		signal(p.due)
+	}
+}
+
+// answered notes that p answered a call.
+func (l *Loop) answered(p *peer) {
+	l.mu.Lock()
+	was := p.reached
+	p.reached = up
+	l.mu.Unlock()
+	if was != up {
+		signal(p.pending)
+		l.Events.peerUp(p.id)
+	}
+}
+
+// unanswered notes that p did not answer: what waits for it is dropped, and a
+// push under way abandoned.
+func (l *Loop) unanswered(p *peer, err error) {
+	l.mu.Lock()
+	was := p.reached
+	p.reached = down
+	bytes := l.drop(p)
+	l.mu.Unlock()
+	l.tellDropped(p, bytes, err)
+	if was != down {
+		signal(p.due)
+		l.Events.peerDown(PeerDown{Peer: p.id, Err: err})
+	}
+}
+
+// drop drops what waits for p and abandons a push under way. l.mu is held.
+func (l *Loop) drop(p *peer) (bytes int) {
+	bytes = l.outbox.Close(p.id)
+	l.countDropped(p, bytes)
+	if p.abandon != nil {
+		p.abandon()
+	}
+	return bytes
+}
+
+func (l *Loop) countDropped(p *peer, bytes int) {
+	if bytes > 0 {
+		p.counts.Dropped++
+		l.totals.Dropped++
+	}
+}
+
+func (l *Loop) tellDropped(p *peer, bytes int, err error) {
+	if bytes > 0 {
+		l.Events.dropped(Dropped{Peer: p.id, Bytes: bytes, Err: err})
+	}
+}
+
+// pause is how long to wait after so many failures: from 50 ms, doubling, to an
+// interval, each time a random half to all of it. l.mu is held.
+func (l *Loop) pause(failures int) time.Duration {
+	most := max(l.interval(), leastPause)
+	d := most
+	if shift := failures - 1; shift < 20 {
+		d = min(most, leastPause<<max(shift, 0))
+	}
+	return d/2 + time.Duration(l.rand.Int64N(int64(d/2)+1))
+}
+
+// patience is how long the first call of a reconciliation with p may take, which
+// is a short one. For a peer that does not answer it is now and then the whole
+// Timeout, in case the way to it has become slower than it was. l.mu is held.
+func (l *Loop) patience(p *peer) time.Duration {
+	if p.roundTrip == 0 || p.reached == down && l.rand.IntN(16) == 0 {
+		return l.timeout()
+	}
+	return min(l.timeout(), max(leastProbe, 4*p.roundTrip))
+}

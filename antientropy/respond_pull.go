@@ -1,0 +1,132 @@
+package antientropy
+
+import (
+	"context"
+
+	"github.com/eventual-go/eventual/merkle"
+	"github.com/eventual-go/eventual/transport"
+)
+
+// A pulling gathers the answer to one pull.
+type pulling struct {
+	*Responder
+	from  transport.NodeID
+	limit int // bytes of the answer
+	used  int
+	index *merkle.Tree
+	reply answers
+}
+
+func (s *Responder) pull(ctx context.Context, from transport.NodeID, req []byte) ([]byte, error) {
+	q, err := decodeQuestions(req)
+	if err != nil {
+		return nil, err
+	}
+	limit := min(maxMessage(q.limit), maxMessage(s.MaxMessage))
+	p := &pulling{Responder: s, from: from, limit: limit, used: messageOverhead, index: s.Store.Index()}
+	skip := q.skip
+	for _, it := range q.items {
+		full, err := p.answer(ctx, it, skip)
+		if err != nil {
+			return nil, err
+		}
+		if full {
+			break
+		}
+		skip = 0
+	}
+	p.recheck()
+	return encodeAnswers(&p.reply), nil
+}
+
+// answer adds what is held at one position, and reports whether the reply is full.
+// A key always fits into an empty reply, so each reply brings the peer further.
+func (p *pulling) answer(ctx context.Context, q question, skip int) (full bool, err error) {
+	if p.used+positionOverhead > p.limit {
+		return true, nil
+	}
+	if sumAt(p.index, q.at) == q.sum {
+		p.add(at{equal: true}, positionOverhead)
+		return false, nil
+	}
+	here, size := at{}, positionOverhead
+	for key, sum := range keysAt(p.index, q.at) {
+		if skip > 0 {
+			skip--
+			continue
+		}
+		f, err := p.find(ctx, key, sum, q.insist)
+		if err != nil {
+			return false, err
+		}
+		if p.used+size+f.cost() > p.limit {
+			full = true
+			break
+		}
+		size += f.cost()
+		here.keys = append(here.keys, f)
+	}
+	p.reply.more = full && len(here.keys) > 0
+	if !full || p.reply.more {
+		p.add(here, size)
+	}
+	return full, nil
+}
+
+func (p *pulling) add(a at, size int) {
+	p.reply.at = append(p.reply.at, a)
+	p.used += size
+}
+
+// find says what there is to say of one key.
+func (p *pulling) find(ctx context.Context, key string, sum merkle.Fingerprint, insist bool) (found, error) {
+	if !insist && p.InFlight != nil && p.InFlight(p.from, key) && fits(key, 0, p.limit) {
+		return found{kind: foundUnderway, key: key}, nil
+	}
+	state, err := p.Store.Load(ctx, key)
+	switch {
+	case ctx.Err() != nil:
+		return found{}, ctx.Err()
+	case err != nil:
+		p.refused(Refused{Peer: p.from, Key: key, Err: err})
+		return found{kind: foundFailed, key: cut(key, maxToldKey), reason: cut(err.Error(), maxReason)}, nil
+	case !fits(key, len(state), p.limit):
+		p.refused(Refused{Peer: p.from, Key: key, Err: &TooLargeError{Key: key, Size: len(state), Max: p.limit}})
+		return found{kind: foundTooLarge, key: cut(key, maxToldKey), size: len(state)}, nil
+	}
+	return found{kind: foundState, key: key, sum: sum, state: state, insist: insist}, nil
+}
+
+// recheck compares the fingerprints again after all states were loaded. A state
+// whose fingerprint changed meanwhile is sent without one: what the peer would
+// conclude from a wrong one is that it must send the key back.
+func (p *pulling) recheck() {
+	if !p.loaded() {
+		return
+	}
+	now := p.Store.Index()
+	for _, at := range p.reply.at {
+		for i := range at.keys {
+			f := &at.keys[i]
+			if f.kind != foundState {
+				continue
+			}
+			sum, _ := now.Get(f.key)
+			if sum != f.sum && !f.insist {
+				f.kind = foundMoving
+			}
+			f.sum = sum
+		}
+	}
+}
+
+func (p *pulling) loaded() bool {
+	for _, at := range p.reply.at {
+		for _, f := range at.keys {
+			if f.kind == foundState {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,201 @@
+package antientropy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/eventual-go/eventual/merkle"
+	"github.com/eventual-go/eventual/transport"
+)
+
+// A RoundConfig says how a [Round] goes about.
+type RoundConfig struct {
+	// Peer is the node that the round is with. It is only passed on.
+	Peer transport.NodeID
+
+	// MaxMessage is the most bytes that a request or a response may have. If zero,
+	// 1 MiB; at least 1 KiB.
+	MaxMessage int
+
+	// Ranges are the parts of the index to reconcile. If empty, all of it.
+	Ranges []merkle.Range
+
+	// Session is a number that differs between the rounds of one node with one
+	// peer, as far as that is possible. It lets a peer tell them apart.
+	Session uint64
+
+	// InFlight, if not nil, reports whether deltas of key are on their way to the
+	// peer. What differs because of them is left to them.
+	InFlight func(key string) bool
+
+	// Insist are the positions that the previous round with this peer left to
+	// deltas, by [Round.Deferred]: this one does not, so that a key which is written
+	// to all the time cannot hide a difference for ever.
+	Insist []merkle.Position
+
+	// Learned, if not nil, is told what the peer's states brought that was new, so
+	// that it can be passed on to other peers. novel is not changed afterwards.
+	Learned func(key string, novel []byte)
+
+	// Refused, if not nil, is told of each key that could not be exchanged.
+	Refused func(Refused)
+}
+
+// A Round is the side that starts one reconciliation with one peer, as a state
+// machine: no goroutine, clock or I/O but its Store. It is what [Loop.Exchange] is
+// made of, and most users will not need it.
+//
+//	for {
+//		method, req, more := round.Next()
+//		if !more {
+//			break
+//		}
+//		resp := ... // call method at the peer, whose Responder answers
+//		if err := round.Step(ctx, resp); err != nil {
+//			return err
+//		}
+//	}
+//
+// It first finds the positions of the index that differ, then asks for what the
+// peer has there, unless it has become equal meanwhile, merges it, and sends its
+// own states where they still differ from the peer's. Both sides may be written to
+// all along. A round that is given up half way has done no harm, and all that it
+// merged stays. A Round is for one goroutine at a time.
+type Round struct {
+	store   Store
+	cfg     RoundConfig
+	limit   int
+	hasher  *merkle.Hasher
+	session *merkle.Session
+	next    []byte // message of the session that waits until todo is done
+	insist  map[merkle.Position]bool
+
+	method string // of the request to answer next; none when the round is over
+	req    []byte
+
+	todo     []merkle.Position // differ, not yet asked for
+	window   int               // how many to ask for at once
+	asked    []question        // what the pull under way asks for
+	skip     int               // keys received of the first of them
+	theirs   map[string]found  // what the peer has at the position being answered
+	deferred []merkle.Position
+
+	sends []string // keys to send next
+	held  *entry   // the first of them, loaded but not sent: it did not fit
+	batch []*entry // the push under way
+
+	result Exchange
+}
+
+// NewRound starts a round. It takes a snapshot of the store's index: what is
+// written later is compared again when it matters.
+func NewRound(store Store, cfg RoundConfig) *Round {
+	limit, index := maxMessage(cfg.MaxMessage), store.Index()
+	r := &Round{
+		store:   store,
+		cfg:     cfg,
+		limit:   limit,
+		hasher:  index.Hasher(),
+		session: initiate(index, cfg.Ranges, limit-messageOverhead),
+		insist:  make(map[merkle.Position]bool, len(cfg.Insist)),
+		window:  1024,
+		theirs:  make(map[string]found),
+		result:  Exchange{Peer: cfg.Peer},
+	}
+	for _, p := range cfg.Insist {
+		r.insist[p] = true
+	}
+	if start := r.session.Start(); len(start) > 0 {
+		r.ask(methodReconcile, encodeReconcile(cfg.Session, start))
+	}
+	return r
+}
+
+// Next returns the request to send next, again the same until Step was given its
+// response: so a call that failed may be repeated. more is false when the round
+// is over.
+func (r *Round) Next() (method string, req []byte, more bool) {
+	return r.method, r.req, r.method != ""
+}
+
+// Step takes the response to what Next returned. Its error ends the round: the
+// peer's response was not to be understood (*[CorruptError], [ErrVersion], or one
+// of the session), or it is that of ctx. A key that fails is told to
+// RoundConfig.Refused instead, and the round goes on. The response is not kept.
+func (r *Round) Step(ctx context.Context, resp []byte) error {
+	r.result.RoundTrips++
+	r.result.BytesSent += len(r.req)
+	r.result.BytesReceived += len(resp)
+	var err error
+	switch r.method {
+	case methodReconcile:
+		err = r.compared(ctx, resp)
+	case methodPull:
+		err = r.pulled(ctx, resp)
+	case methodPush:
+		err = r.pushed(ctx, resp)
+	default:
+		err = errors.New("antientropy: response to a round that is over")
+	}
+	if err != nil {
+		r.ask("", nil)
+	}
+	return err
+}
+
+// Result is what the round has done so far. Err and Duration are left to the one
+// who drives it.
+func (r *Round) Result() Exchange {
+	x := r.result
+	x.Deferred = len(r.deferred)
+	return x
+}
+
+// Deferred are the positions that differ, were left to the deltas under way, and
+// are for the Insist of the next round with the same peer: in ascending order.
+func (r *Round) Deferred() []merkle.Position {
+	return slices.Compact(slices.Sorted(slices.Values(r.deferred)))
+}
+
+func (r *Round) ask(method string, req []byte) { r.method, r.req = method, req }
+
+// compared takes one message of the session. It goes on with the session until
+// that is finished, or there is much to repair first.
+func (r *Round) compared(ctx context.Context, resp []byte) error {
+	const much = 1 << 14
+	msg, err := decodeReconciled(resp)
+	if err != nil {
+		return err
+	}
+	if r.next, err = r.session.Step(msg); err != nil {
+		return fmt.Errorf("antientropy: reconcile: %w", err)
+	}
+	at := take(r.session)
+	r.todo = append(r.todo, at...)
+	r.result.Different += len(at)
+	if len(r.next) > 0 && len(r.todo) < much {
+		r.compare()
+		return nil
+	}
+	slices.Sort(r.todo)
+	return r.pull(ctx)
+}
+
+// compare sends the next message of the session, or ends the round.
+func (r *Round) compare() {
+	if len(r.next) == 0 {
+		r.ask("", nil)
+		return
+	}
+	r.ask(methodReconcile, encodeReconcile(r.cfg.Session, r.next))
+	r.next = nil
+}
+
+func (r *Round) refuse(key string, err error) {
+	r.result.KeysRefused++
+	if r.cfg.Refused != nil {
+		r.cfg.Refused(Refused{Peer: r.cfg.Peer, Key: key, Err: err})
+	}
+}

@@ -1,0 +1,74 @@
+package antientropy
+
+import (
+	"context"
+
+	"github.com/eventual-go/eventual/internal/planted"
+)
+
+// push sends as many of the states to send as one message holds, or goes on to
+// the next pull.
+func (r *Round) push(ctx context.Context) error {
+	r.batch = r.batch[:0]
+	size := messageOverhead
+	for len(r.sends) > 0 {
+		e, err := r.load(ctx)
+		if err != nil {
+			return err
+		}
+		if e != nil && size+e.cost() > r.limit {
+			break
+		}
+		r.sends, r.held = r.sends[1:], nil
+		if e != nil {
+			r.batch = append(r.batch, e)
+			size += e.cost()
+		}
+	}
+	if len(r.batch) == 0 {
+		r.sends = nil
+		return r.pull(ctx)
+	}
+	r.ask(methodPush, encodePush(r.batch))
+	return nil
+}
+
+// load returns the first of the keys to send with its state; nothing if there is
+// none that could be sent.
+func (r *Round) load(ctx context.Context) (*entry, error) {
+	if r.held != nil {
+		return r.held, nil
+	}
+	key := r.sends[0]
+	state, err := r.store.Load(ctx, key)
+	switch {
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case err != nil:
+		r.refuse(key, err)
+		return nil, nil
+	case len(state) == 0:
+		return nil, nil // gone since it was compared
+	case !fits(key, len(state), r.limit):
+		r.refuse(key, &TooLargeError{Key: key, Size: len(state), Max: r.limit})
+		return nil, nil
+	}
+	r.held = &entry{key, state}
+	return r.held, nil
+}
+
+func (r *Round) pushed(ctx context.Context, resp []byte) error {
+	p, err := decodePushed(resp, len(r.batch))
+	if err != nil {
+		return err
+	}
+	r.result.KeysSent += len(r.batch)
+	for _, t := range p.told {
+		r.refuse(r.batch[t.index].key, &RefusedError{Reason: t.reason})
+	}
+	r.result.KeysRefused += p.refused - len(p.told)
+	if planted.Bug == planted.RoundForgets {
+		r.sends, r.held = nil, nil
+	}
+	return r.push(ctx)
+}

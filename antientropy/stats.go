@@ -1,0 +1,92 @@
+package antientropy
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/eventual-go/eventual/transport"
+)
+
+// Counts add up what exchanges did, since the Loop was made. They count what this
+// node started; what peers started shows in their counts.
+type Counts struct {
+	Reconciliations uint64 // ended, with or without an error
+	Batches         uint64 // of deltas, likewise
+	Failures        uint64 // of both, that ended with an error
+	KeysSent        uint64
+	KeysReceived    uint64
+	KeysNovel       uint64 // of those received
+	KeysRefused     uint64
+	BytesSent       uint64
+	BytesReceived   uint64
+	RoundTrips      uint64
+	Dropped         uint64 // times that waiting deltas were dropped
+}
+
+func (c *Counts) add(x Exchange) {
+	switch x.Strategy {
+	case Deltas:
+		c.Batches++
+	default:
+		c.Reconciliations++
+	}
+	if x.Err != nil {
+		c.Failures++
+	}
+	c.KeysSent += uint64(x.KeysSent)
+	c.KeysReceived += uint64(x.KeysReceived)
+	c.KeysNovel += uint64(x.KeysNovel)
+	c.KeysRefused += uint64(x.KeysRefused)
+	c.BytesSent += uint64(x.BytesSent)
+	c.BytesReceived += uint64(x.BytesReceived)
+	c.RoundTrips += uint64(x.RoundTrips)
+}
+
+// Stats are a Loop's counts at one moment.
+type Stats struct {
+	Counts               // over all peers, also those that left
+	Refused  uint64      // keys told to Events.OnRefused, those in calls of peers among them
+	TooLarge uint64      // of those, states or deltas that did not fit into a message
+	Peers    []PeerStats // by peer
+}
+
+// PeerStats are the counts of one peer.
+type PeerStats struct {
+	Peer      transport.NodeID
+	Reachable bool      // the last call to it was answered
+	LastSync  time.Time // when the last reconciliation succeeded; zero if none did
+	Pending   int       // bytes of deltas that wait for it, by [Outbox.Pending]
+	Closed    bool      // deltas do not wait for it: a reconciliation is to come first
+	Counts
+}
+
+// Stats returns the counts up to now, of all peers that the Loop knows.
+func (l *Loop) Stats() Stats {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := Stats{Counts: l.totals, Refused: l.refusals, TooLarge: l.tooLarge}
+	for id, p := range l.peers {
+		s.Peers = append(s.Peers, PeerStats{
+			Peer:      id,
+			Reachable: p.reached == up,
+			LastSync:  p.lastSync,
+			Pending:   l.outbox.Pending(id),
+			Closed:    l.outbox.Closed(id),
+			Counts:    p.counts,
+		})
+	}
+	slices.SortFunc(s.Peers, func(a, b PeerStats) int { return cmp.Compare(a.Peer, b.Peer) })
+	return s
+}
+
+// refused counts and tells a key that could not be exchanged.
+func (l *Loop) refused(r Refused) {
+	l.mu.Lock()
+	l.refusals++
+	if isTooLarge(r.Err) {
+		l.tooLarge++
+	}
+	l.mu.Unlock()
+	l.Events.refused(r)
+}

@@ -1,0 +1,44 @@
+package antientropy
+
+import (
+	"context"
+	"iter"
+
+	"github.com/eventual-go/eventual/merkle"
+	"github.com/eventual-go/eventual/transport"
+)
+
+// A Store is what is kept in agreement: mergeable states by key, and the index
+// of their fingerprints. Anything whose states form a join-semilattice serves;
+// crdt/store.Store is one. Implementations are safe for concurrent use. No lock
+// of this package is held while one is called.
+type Store interface {
+	// Index returns a snapshot that the caller may keep and that later writes do not
+	// disturb. It covers every change that had returned before the call. All peers
+	// of one cluster hash with the same secret.
+	Index() *merkle.Tree
+
+	// Load returns the encoded state of key; nothing, and no error, if there is none.
+	// The state belongs to the caller.
+	Load(ctx context.Context, key string) (state []byte, err error)
+
+	// Merge joins a state, or a delta, which is a state too, into what key holds. It
+	// returns the part of it that was new, itself a state, and nothing if all of it
+	// was known. It must not keep state, nor change it, after it has returned; what
+	// it returns is not changed by the store afterwards. Errors other than those of
+	// ctx concern the key alone: it is reported and the others go on.
+	Merge(ctx context.Context, key string, state []byte) (novel []byte, err error)
+}
+
+// updates is what a [Store] may offer besides: its local updates, as they
+// happen, each with its delta. A nil delta asks for the whole state to be loaded.
+// What Merge brought must not be among them. The sequence ends when ctx does.
+type updates interface {
+	Updates(ctx context.Context) iter.Seq2[string, []byte]
+}
+
+// Static returns a function for [Loop.Peers] that always returns these nodes.
+func Static(ids ...transport.NodeID) func() []transport.NodeID {
+	fixed := append([]transport.NodeID(nil), ids...)
+	return func() []transport.NodeID { return append([]transport.NodeID(nil), fixed...) }
+}
