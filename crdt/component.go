@@ -1,0 +1,83 @@
+package crdt
+
+import (
+	"bytes"
+	"encoding/json"
+
+	"github.com/eventual-go/eventual/vclock"
+)
+
+// component is one state in a Value, its type hidden.
+type component interface {
+	kind() *kindDef
+	merge(o component) bool
+	mergeNovel(o component) (novel component, changed bool)
+	clone() component
+	append(b []byte) ([]byte, error)
+	unmarshal(b []byte) error
+	empty() bool
+	canReset() bool
+	reset() component
+	latest() vclock.Timestamp
+	json() ([]byte, error)
+}
+
+// boxed is the component of a type P. What P can do beyond State is found by its methods.
+type boxed[P State[P]] struct {
+	def   *kindDef
+	state P
+}
+
+func (c *boxed[P]) kind() *kindDef { return c.def }
+
+// merge ignores a component of another type: only values of different tables have such under one tag.
+func (c *boxed[P]) merge(o component) bool {
+	other, ok := o.(*boxed[P])
+	return ok && c.state.Merge(other.state)
+}
+
+func (c *boxed[P]) mergeNovel(o component) (component, bool) {
+	other, ok := o.(*boxed[P])
+	if !ok {
+		return nil, false
+	}
+	if d, ok := any(c.state).(Delta[P]); ok {
+		novel, changed := d.MergeNovel(other.state)
+		return &boxed[P]{c.def, novel}, changed
+	}
+	return other.clone(), c.state.Merge(other.state)
+}
+
+func (c *boxed[P]) clone() component                { return &boxed[P]{c.def, c.state.Clone()} }
+func (c *boxed[P]) append(b []byte) ([]byte, error) { return c.state.AppendBinary(b) }
+func (c *boxed[P]) unmarshal(b []byte) error        { return c.state.UnmarshalBinary(b) }
+
+func (c *boxed[P]) empty() bool {
+	if e, ok := any(c.state).(interface{ Empty() bool }); ok {
+		return e.Empty()
+	}
+	b, err := c.state.AppendBinary(nil)
+	return err == nil && bytes.Equal(b, c.def.bottom)
+}
+
+func (c *boxed[P]) canReset() bool {
+	_, ok := any(c.state).(interface{ Reset() P })
+	return ok
+}
+
+func (c *boxed[P]) reset() component {
+	r, ok := any(c.state).(interface{ Reset() P })
+	if !ok {
+		return c.def.fresh()
+	}
+	return &boxed[P]{c.def, r.Reset()}
+}
+
+func (c *boxed[P]) latest() vclock.Timestamp {
+	if l, ok := any(c.state).(interface{ Latest() vclock.Timestamp }); ok {
+		return l.Latest()
+	}
+	return vclock.Timestamp{}
+}
+
+func (c *boxed[P]) json() ([]byte, error) { return json.Marshal(c.state) }

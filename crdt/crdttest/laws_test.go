@@ -1,0 +1,146 @@
+package crdttest
+
+import (
+	"fmt"
+	"runtime"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"pgregory.net/rapid"
+)
+
+// flawed is a maximum with one flaw.
+type flawed struct {
+	n    *byte
+	flaw string
+}
+
+func (f *flawed) Merge(o *flawed) bool {
+	before := *f.n
+	*f.n = max(before, *o.n)
+	switch f.flaw {
+	case "overwrites":
+		*f.n = *o.n
+	case "adds":
+		*f.n = before + *o.n
+	case "says nothing":
+		return false
+	case "changes its argument":
+		*o.n = *f.n
+	}
+	return *f.n != before
+}
+
+func (f *flawed) MergeNovel(o *flawed) (*flawed, bool) {
+	novel := newFlawed(f.flaw)
+	changed := f.Merge(o)
+	if changed || f.flaw == "news of nothing" {
+		*novel.n = *o.n
+	}
+	if f.flaw == "novelty is the state" {
+		novel.n = f.n
+	}
+	return novel, changed
+}
+
+func (f *flawed) Clone() *flawed {
+	c := newFlawed(f.flaw)
+	*c.n = *f.n
+	if f.flaw == "clones share" {
+		c.n = f.n
+	}
+	return c
+}
+
+func (f *flawed) AppendBinary(b []byte) ([]byte, error) {
+	if f.flaw == "drops the prefix" {
+		b = nil
+	}
+	return append(b, *f.n), nil
+}
+
+func (f *flawed) UnmarshalBinary(b []byte) error {
+	if f.flaw == "panics on short input" || len(b) == 1 || len(b) > 1 && f.flaw == "takes more" {
+		*f.n = b[0]
+		return nil
+	}
+	if f.flaw == "half decodes" && len(b) > 0 {
+		*f.n = b[0]
+	}
+	return fmt.Errorf("%d bytes", len(b))
+}
+
+func newFlawed(flaw string) *flawed { return &flawed{new(byte), flaw} }
+
+func suiteOf(flaw string) Suite[*flawed] {
+	return Suite[*flawed]{
+		New: func() *flawed { return newFlawed(flaw) },
+		Mutate: func(t *rapid.T, s *flawed, _ Writer) *flawed {
+			delta := newFlawed(flaw)
+			*delta.n = rapid.Byte().Draw(t, "n")
+			*s.n = max(*s.n, *delta.n)
+			if flaw == "empty deltas" {
+				*delta.n = 0
+			}
+			return delta
+		},
+	}
+}
+
+// recorder is a test that may fail.
+type recorder struct {
+	testing.TB
+	failed bool
+}
+
+func (r *recorder) Errorf(string, ...any) { r.failed = true }
+func (r *recorder) Logf(string, ...any)   {}
+func (r *recorder) Failed() bool          { return r.failed }
+func (r *recorder) Fatalf(string, ...any) {
+	r.failed = true
+	runtime.Goexit()
+}
+func (r *recorder) FailNow() { r.Fatalf("") }
+
+func fails(t *testing.T, law func(c *checker[*flawed]), flaw string) bool {
+	r := &recorder{TB: t}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		rapid.Check(r, func(t *rapid.T) { law(&checker[*flawed]{T: t, Suite: suiteOf(flaw)}) })
+	}()
+	<-done
+	return r.failed
+}
+
+// Each flaw is found by the law that speaks of it, and a type without flaw passes all.
+func TestLawsFindFlaws(t *testing.T) {
+	type law = func(c *checker[*flawed])
+	var (
+		merge   law = (*checker[*flawed]).merge
+		deltas  law = (*checker[*flawed]).deltas
+		novelty law = (*checker[*flawed]).novelty
+		clone   law = (*checker[*flawed]).clone
+		codec   law = (*checker[*flawed]).codec
+		hostile law = (*checker[*flawed]).hostile
+	)
+	for _, l := range []law{merge, deltas, novelty, clone, codec, hostile} {
+		assert.False(t, fails(t, l, ""))
+	}
+	for flaw, l := range map[string]law{
+		"overwrites":            merge,
+		"adds":                  merge,
+		"says nothing":          merge,
+		"changes its argument":  merge,
+		"empty deltas":          deltas,
+		"news of nothing":       novelty,
+		"novelty is the state":  novelty,
+		"clones share":          clone,
+		"drops the prefix":      codec,
+		"panics on short input": hostile,
+		"half decodes":          hostile,
+		"takes more":            hostile,
+	} {
+		assert.True(t, fails(t, l, flaw), flaw)
+	}
+}

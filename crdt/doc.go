@@ -1,0 +1,78 @@
+// Package crdt has data types that many replicas change at the same time, without asking one another, and that
+// come out the same on all of them once everybody has heard of everything.
+//
+// Every type is a join-semilattice: states merge, in any order and any number of times, with one outcome. A
+// change returns its delta, which is a small state of the same type; merging the delta elsewhere has the effect of
+// the change. So one verb, Merge, replicates, repairs, restores and recovers.
+//
+//	paris, tokyo := vclock.Named("paris"), vclock.Named("tokyo")
+//	var a, b crdt.ORSet[string]     // ready to use
+//	b.Merge(a.Add(paris, "milk"))   // a mutator applies here and returns the delta; a delta is a state
+//	delta := b.Remove("milk")       // mints nothing, so takes no replica
+//	a.Add(tokyo, "milk")            // concurrent with the removal: the add wins
+//	a.Merge(delta)
+//
+// # Types
+//
+//	type           what it holds          when writes race
+//	GCounter       a sum                  all additions count; a reset takes away those that it saw
+//	PNCounter      a sum, up and down     all additions count; a reset takes away those that it saw
+//	GSet           elements, for ever     all additions are kept
+//	ORSet          elements               an addition wins over a removal that has not seen it
+//	LWWRegister    one value              the latest timestamp wins, the others are lost
+//	MVRegister     values                 all that nobody has overwritten are kept, side by side
+//
+// Which one? Count with a counter, collect in a set. For one value of which the last may win take LWWRegister: a
+// title, a setting. Where a lost write would hurt take MVRegister and let the reader decide. What must never be
+// exceeded or promised twice, such as a stock or a seat, needs more than merging: none of these types can refuse.
+//
+// # Elements and values
+//
+// Sets hold any comparable type and registers any type in memory. For the wire form and for JSON the type must be
+//
+//   - one of the basic kinds, named or not: a string, an integer of any size, a bool, a float (not as an element of a
+//     set), []byte, or an array of bytes such as [16]byte;
+//   - or one with methods that write and read it: encoding.BinaryAppender or encoding.BinaryMarshaler, and on its
+//     pointer encoding.BinaryUnmarshaler. They must write equal values alike, and come before its kind.
+//
+// For other types AppendBinary and UnmarshalBinary return a [*TypeError], and so does [NewKinds]. The canonical
+// order, in which elements are encoded and printed, is by size for numbers, and by bytes for strings and for
+// everything binary.
+//
+// # Guarantees
+//
+// For all types and all executions: merging is commutative, associative, idempotent and never forgets; deltas may be
+// lost, repeated, reordered and grouped, and a later merge of states makes good for what was lost; a delta claims
+// nothing but what it carries and what it takes away. Package crdttest checks this, and compares each type with its
+// specification on all small histories.
+//
+// This rests on one condition: a [vclock.ReplicaID] belongs to one writer that remembers what it wrote. One that
+// lost its memory must take a new identity.
+//
+// # Many kinds under one key
+//
+// A [Value] holds a state of each kind that was written under one key, and [Kinds] is the table of the kinds that a
+// program can decode. [Kinds.Join] merges values for those who have only bytes. Most users meet these through package
+// crdt/store.
+//
+// # Concurrency
+//
+// A state may be read by several goroutines, but not while one changes it. Kinds and Kind may be used concurrently.
+//
+// # Errors
+//
+// Changing and merging cannot fail, and a nil state merges as an empty one. Decoding fails with a [*CorruptError],
+// a [*MismatchError] (a state of another type), a [*VersionError] (which is [ErrVersion]: written by a newer version,
+// to be kept) or a [*TypeError], and then leaves the receiver alone. It takes time and memory in proportion to the
+// input, whatever that claims.
+//
+// # Wire compatibility
+//
+// Each state is an array of msgpack with a type tag, a format version and the body. The form is canonical: equal
+// states have equal bytes on every platform, and nothing else is accepted. It may still change before the first
+// release.
+//
+// # Testing
+//
+// See package crdttest, for types of your own too. None of these types starts a goroutine or reads a clock.
+package crdt

@@ -1,0 +1,134 @@
+package crdt
+
+import (
+	"bytes"
+	"fmt"
+	"reflect"
+	"sync"
+)
+
+// A Kind ties a type that implements [State] to the tag that stands for it in encoded values. Make one with
+// [NewKind].
+type Kind struct{ def *kindDef }
+
+// kindDef is what a Kind knows of its type.
+type kindDef struct {
+	tag    uint64
+	name   string
+	typ    reflect.Type // the pointer type
+	fresh  func() component
+	bottom []byte // wire form of the zero value
+	err    error  // why there is none
+}
+
+// NewKind returns a kind for the type *S. The tag must never stand for another type in the same system; those
+// below 64 are for this package. The name is for people.
+//
+//	crdt.NewKind[crdt.ORSet[int64]](64, "numbers")
+func NewKind[S any, P interface {
+	*S
+	State[P]
+}](tag uint64, name string) Kind {
+	d := &kindDef{tag: tag, name: name, typ: reflect.TypeFor[P]()}
+	d.fresh = func() component { return &boxed[P]{def: d, state: P(new(S))} }
+	d.bottom, d.err = P(new(S)).AppendBinary(nil)
+	return Kind{d}
+}
+
+// Tag is the tag that stands for the kind in encoded values.
+func (k Kind) Tag() uint64 {
+	if k.def == nil {
+		return 0
+	}
+	return k.def.tag
+}
+
+// String is the name of the kind.
+func (k Kind) String() string {
+	if k.def == nil {
+		return "none"
+	}
+	return k.def.name
+}
+
+// Kinds is the table of the kinds that a program can decode. It does not change and may be used concurrently.
+// All replicas of a system should have one table: a value with a kind that is not in it is refused whole.
+type Kinds struct {
+	byTag  map[uint64]*kindDef
+	byType map[reflect.Type]*kindDef
+}
+
+// NewKinds returns a table of kinds. It fails if a tag is 0, or a tag or type appears twice, or a type cannot be
+// encoded.
+func NewKinds(kinds ...Kind) (*Kinds, error) { return new(Kinds).With(kinds...) }
+
+// With returns a table that has further kinds besides those of k. It fails as [NewKinds] does.
+func (k *Kinds) With(kinds ...Kind) (*Kinds, error) {
+	all := &Kinds{byTag: make(map[uint64]*kindDef), byType: make(map[reflect.Type]*kindDef)}
+	for _, def := range k.byTag {
+		all.byTag[def.tag], all.byType[def.typ] = def, def
+	}
+	for _, kind := range kinds {
+		if err := all.add(kind); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+func (k *Kinds) add(kind Kind) error {
+	def := kind.def
+	if def == nil || def.tag == 0 {
+		return fmt.Errorf("crdt: kind %v has no tag", kind)
+	}
+	if def.err != nil {
+		return fmt.Errorf("crdt: kind %v: %w", kind, def.err)
+	}
+	if other, ok := k.byTag[def.tag]; ok {
+		return fmt.Errorf("crdt: kinds %s and %s have one tag, %d", other.name, def.name, def.tag)
+	}
+	if other, ok := k.byType[def.typ]; ok {
+		return fmt.Errorf("crdt: kinds %s and %s have one type, %v", other.name, def.name, def.typ)
+	}
+	k.byTag[def.tag], k.byType[def.typ] = def, def
+	return nil
+}
+
+// Standard returns the table of this package's kinds: GCounter (tag 1), PNCounter (2), GSet[string] (3),
+// ORSet[string] (4), LWWRegister[string] (5) and MVRegister[string] (6). Add your own by [Kinds.With].
+func Standard() *Kinds { return standard() }
+
+var standard = sync.OnceValue(func() *Kinds {
+	kinds, _ := NewKinds( // cannot fail: the tags differ
+		NewKind[GCounter](formGCounter.tag, "gcounter"),
+		NewKind[PNCounter](formPNCounter.tag, "pncounter"),
+		NewKind[GSet[string]](formGSet.tag, "gset"),
+		NewKind[ORSet[string]](formORSet.tag, "orset"),
+		NewKind[LWWRegister[string]](formLWWRegister.tag, "lwwregister"),
+		NewKind[MVRegister[string]](formMVRegister.tag, "mvregister"),
+	)
+	return kinds
+})
+
+// Join merges two encoded values, of which either may be empty. The result may be one of the arguments itself.
+// It fails as [Kinds.Decode] does.
+func (k *Kinds) Join(a, b []byte) ([]byte, error) {
+	v, err := k.Decode(a)
+	if err != nil {
+		return nil, err
+	}
+	if bytes.Equal(a, b) {
+		return a, nil
+	}
+	w, err := k.Decode(b)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case len(b) == 0 || !v.Merge(w):
+		return a, nil
+	case len(a) == 0:
+		return b, nil
+	}
+	return v.AppendBinary(nil)
+}

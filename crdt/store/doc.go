@@ -1,0 +1,64 @@
+// Package store keeps many replicated values by key, in memory.
+//
+// A [Store] maps keys to values of the types of package crdt. Its own program
+// changes and reads them typed, by [Update] and [View]; the packages that
+// replicate see keys and encoded states alone, by [Store.Load] and [Store.Merge].
+// Each change moves an index of fingerprints ([Store.Index]), by which two stores
+// find out what they hold differently, and reaches whoever follows the store
+// ([Store.Watch], [Store.Updates]).
+//
+//	s := store.New(store.Config{})
+//	delta, err := store.Update(s, "visits", func(c *crdt.PNCounter, by store.Writer) *crdt.PNCounter {
+//		return c.Add(by.Replica, 1)
+//	})
+//	// ... elsewhere: other.Merge(ctx, "visits", delta)
+//
+// # Guarantees
+//
+// Stores that have merged the same updates hold equal states, equal bytes and,
+// under one [Config.Secret], equal indexes: whatever the order, also when updates
+// arrived twice or late. Nothing that a store holds is lost by a merge, and a
+// merge that is refused changes nothing.
+//
+// Values of different types under one key live side by side, one of each type, and
+// never conflict. [Store.Delete] takes away what it saw, of all of them; a write
+// that it did not see survives it. What is deleted leaves its causal history
+// behind, so that no older state can bring it back, and the key may be made again
+// at once.
+//
+// A store in memory forgets everything with its process, the events that it
+// numbered included, so its replica identity must end with it too: see
+// [Config.Replica].
+//
+// # Limits
+//
+// The history that a deletion leaves behind is never collected. The index costs
+// the encoding of each changed state, once for each [Store.Index] that finds it
+// changed. [Store.Keys] looks at all keys.
+//
+// # Concurrency
+//
+// All methods and functions may be called concurrently. A key has a lock; whoever
+// updates, views, loads, merges or deletes it waits for the others at the same
+// key, and for nobody else. The functions given to Update and View run under that
+// lock: they must be short, must not call the store, and must not keep the value.
+// The bodies of ranges run under no lock. The package starts no goroutine.
+//
+// # Errors
+//
+// A refused input is told apart by type: *crdt.CorruptError and crdt.ErrVersion for
+// bytes, *crdt.UnknownKindError for a type that is not among [Config.Kinds],
+// crdt.ErrGrowOnly for what cannot be deleted, *vclock.DriftError for a timestamp
+// too far ahead. A value of a type that refuses to encode it is an
+// *[EncodeError]. A context that has ended is returned as its own error.
+//
+// # Wire compatibility
+//
+// States and deltas are encoded values of package crdt, with nothing added, and
+// keep its promises. The index is hashed as package merkle says, over those bytes.
+//
+// # Testing
+//
+// With Replica and Now set a store is deterministic: equal calls give equal states,
+// bytes and orders.
+package store

@@ -1,0 +1,220 @@
+package store
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+)
+
+// A hub hands changes to whoever follows the store. Publishing never blocks on a
+// follower: a feed coalesces what its reader has not taken yet.
+type hub struct {
+	mu    sync.Mutex
+	feeds atomic.Pointer[[]*feed] // replaced, never edited
+}
+
+// publish offers a change to every feed. It is called under the key's lock, so
+// that the changes of one key reach a feed in the order in which they happened.
+// The delta is copied where it is kept; nil says that there is none to pass on.
+func (h *hub) publish(key string, delta []byte, local bool) {
+	feeds := h.feeds.Load()
+	if feeds == nil {
+		return
+	}
+	for _, f := range *feeds {
+		if f.wants(key, local) {
+			f.offer(key, delta)
+		}
+	}
+}
+
+// follow adds f until ctx ends or the returned function is called.
+func (h *hub) follow(ctx context.Context, f *feed) (stop func()) {
+	h.edit(func(fs []*feed) []*feed { return append(slices.Clip(fs), f) })
+	leave := func() {
+		h.edit(func(fs []*feed) []*feed {
+			return slices.DeleteFunc(slices.Clone(fs), func(g *feed) bool { return g == f })
+		})
+		f.close()
+	}
+	forget := context.AfterFunc(ctx, leave)
+	return func() {
+		forget()
+		leave()
+	}
+}
+
+func (h *hub) edit(change func([]*feed) []*feed) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var old []*feed
+	if p := h.feeds.Load(); p != nil {
+		old = *p
+	}
+	if next := change(old); len(next) > 0 {
+		h.feeds.Store(&next)
+	} else {
+		h.feeds.Store(nil)
+	}
+}
+
+// A feed is a first-in, first-out queue of changed keys in which a key waits at
+// most once, with what was written to it meanwhile.
+type feed struct {
+	prefix   string
+	deltas   bool // local updates with their deltas; otherwise the keys of every change
+	maxBytes int  // of all deltas that wait
+	maxKey   int  // of the deltas of one key that wait
+
+	wake chan struct{} // holds one token when a key may be waiting
+	done chan struct{} // closed by close
+
+	mu      sync.Mutex
+	closed  bool
+	pending map[string]*backlog
+	order   []string // keys of pending from head on, oldest first
+	head    int
+	bytes   int // sum of the sizes of pending
+}
+
+// A backlog is what waits under one key of a feed.
+type backlog struct {
+	deltas [][]byte
+	size   int
+	lost   bool // too much, or not to be had as a delta: the reader loads the state
+}
+
+func newFeed(prefix string) *feed {
+	return &feed{
+		prefix:  prefix,
+		wake:    make(chan struct{}, 1),
+		done:    make(chan struct{}),
+		pending: make(map[string]*backlog),
+	}
+}
+
+func newDeltaFeed(maxBytes int) *feed {
+	f := newFeed("")
+	f.deltas, f.maxBytes, f.maxKey = true, maxBytes, maxBytes/8
+	return f
+}
+
+func (f *feed) wants(key string, local bool) bool {
+	return (local || !f.deltas) && strings.HasPrefix(key, f.prefix)
+}
+
+// offer queues a change. It takes no lock but the feed's own and never waits for
+// the reader.
+func (f *feed) offer(key string, delta []byte) {
+	if f.enqueue(key, delta) {
+		f.signal()
+	}
+}
+
+// enqueue reports whether the key was not yet waiting.
+func (f *feed) enqueue(key string, delta []byte) (fresh bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closed {
+		return false
+	}
+	b, waiting := f.pending[key]
+	if !waiting {
+		if f.deltas {
+			b = new(backlog)
+		}
+		f.pending[key] = b
+		f.order = append(f.order, key)
+	}
+	if f.deltas {
+		f.keep(b, delta)
+	}
+	return !waiting
+}
+
+// keep adds a copy of delta to b, or gives up all deltas of b where that would
+// pass a bound.
+func (f *feed) keep(b *backlog, delta []byte) {
+	switch {
+	case b.lost:
+	case delta == nil, f.bytes+len(delta) > f.maxBytes, b.size+len(delta) > f.maxKey:
+		f.bytes -= b.size
+		*b = backlog{lost: true}
+	default:
+		b.deltas = append(b.deltas, slices.Clone(delta))
+		b.size += len(delta)
+		f.bytes += len(delta)
+	}
+}
+
+func (f *feed) signal() {
+	select {
+	case f.wake <- struct{}{}:
+	default: // a token is there already
+	}
+}
+
+// next waits for a key and takes it. It reports false once ctx ended or the feed
+// was closed.
+func (f *feed) next(ctx context.Context) (string, *backlog, bool) {
+	for ctx.Err() == nil {
+		key, b, ok := f.take()
+		if ok {
+			return key, b, true
+		}
+		select {
+		case <-f.wake:
+		case <-f.done:
+			return "", nil, false
+		case <-ctx.Done():
+		}
+	}
+	return "", nil, false
+}
+
+func (f *feed) take() (string, *backlog, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.head == len(f.order) {
+		return "", nil, false
+	}
+	key := f.order[f.head]
+	f.order[f.head] = ""
+	f.head++
+	b := f.pending[key]
+	delete(f.pending, key)
+	if b != nil {
+		f.bytes -= b.size
+	}
+	f.tidy()
+	return key, b, true
+}
+
+// tidy keeps the queue within a constant factor of what waits in it, also after a
+// burst.
+func (f *feed) tidy() {
+	const large = 1024
+	switch waiting := len(f.order) - f.head; {
+	case waiting == 0 && cap(f.order) > large:
+		f.order, f.head = nil, 0
+		f.pending = make(map[string]*backlog)
+	case waiting == 0:
+		f.order, f.head = f.order[:0], 0
+	case f.head > large && f.head > waiting:
+		f.order, f.head = append([]string(nil), f.order[f.head:]...), 0
+	}
+}
+
+// close drops what waits and ends next. It may be called more than once.
+func (f *feed) close() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closed {
+		return
+	}
+	f.closed = true
+	f.pending, f.order, f.head, f.bytes = nil, nil, 0, 0
+	close(f.done)
+}

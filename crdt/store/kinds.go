@@ -1,0 +1,52 @@
+package store
+
+import "github.com/eventual-go/eventual/crdt"
+
+// This file is where the store meets the typed side of package crdt.
+
+// encodeDelta encodes a value that holds delta alone: nothing for one that is nil
+// or as good as empty.
+func encodeDelta[P crdt.State[P]](k *crdt.Kinds, delta P) ([]byte, error) {
+	v, err := crdt.Wrap(k, delta)
+	if err != nil {
+		return nil, err
+	}
+	return v.AppendBinary(make([]byte, 0, 64))
+}
+
+// joinDeltas joins encoded values in one pass, at O(their sizes). It returns nil if
+// that fails, which says the same as a delta that was lost.
+func joinDeltas(k *crdt.Kinds, deltas [][]byte) []byte {
+	if len(deltas) == 1 {
+		return deltas[0]
+	}
+	var whole crdt.Value
+	for _, delta := range deltas {
+		v, err := k.Decode(delta)
+		if err != nil {
+			return nil
+		}
+		whole.Merge(v)
+	}
+	b, err := whole.AppendBinary(nil)
+	if err != nil {
+		return nil
+	}
+	return b
+}
+
+// known fails if k has no kind for P.
+func known[P crdt.State[P]](k *crdt.Kinds) error {
+	var none P
+	_, err := crdt.Wrap(k, none)
+	return err
+}
+
+// empty reports whether state has nothing to show.
+func empty[P crdt.State[P]](k *crdt.Kinds, state P) bool {
+	if e, ok := any(state).(interface{ Empty() bool }); ok {
+		return e.Empty()
+	}
+	v, err := crdt.Wrap(k, state)
+	return err != nil || v.Empty()
+}
