@@ -1,0 +1,112 @@
+package simulation
+
+import (
+	"bytes"
+	"slices"
+	"time"
+
+	"github.com/eventual-go/eventual/crdt"
+)
+
+// acknowledged checks that a write is where its level says, and remembers that
+// reads must find it.
+func (r *run) acknowledged(w *write) {
+	w.acked, w.ackedAt = true, r.now
+	r.counts.Acknowledged++
+	if have := r.holders(w.ledger, w.effect, w.started); have < w.needed {
+		r.fail(ackedByFew, w.ledger.key, "%s: %d of %d needed replicas have it", w.describe, have, w.needed)
+	}
+}
+
+// holders counts the replicas that have s. One that lost its disk after since may
+// have had it when it was asked.
+func (r *run) holders(l *ledger, s shadow, since time.Duration) (n int) {
+	for _, o := range r.nodes {
+		if l.covers(o.replica.shadows[l.index], s) || o.incarnation > 0 && o.lostAt >= since {
+			n++
+		}
+	}
+	return n
+}
+
+// An expectation is what a read must find, taken when it begins.
+type expectation struct {
+	ledger  *ledger
+	needed  int
+	started time.Duration
+	writes  []*write // acknowledged
+	earlier shadow   // answered by earlier reads that must meet it
+	state   []byte
+}
+
+func (r *run) expectation(l *ledger, needed int) expectation {
+	e := expectation{ledger: l, needed: needed, started: r.now}
+	for _, w := range r.writes {
+		if w.ledger == l && w.acked {
+			e.writes = append(e.writes, w)
+		}
+	}
+	if 2*needed > len(r.nodes) {
+		e.earlier, e.state = l.read.majority, l.read.state
+	}
+	return e
+}
+
+// checkRead checks the answer to a read, by the shadows and again by the states.
+func (r *run) checkRead(e expectation, state []byte, s shadow) {
+	l := e.ledger
+	for _, w := range e.writes {
+		if r.meets(w, e.needed) && (!l.covers(s, w.effect) || !r.contains(l, state, w.delta)) {
+			r.fail(readMissed, l.key, "%s, acknowledged at %v by %d; read by %d", w.describe, w.ackedAt, w.needed, e.needed)
+		}
+	}
+	if !l.covers(s, e.earlier) || !r.contains(l, state, e.state) {
+		r.fail(readWentBack, l.key, "read %v, after %v", s, e.earlier)
+	}
+	if have := r.holders(l, s, e.started); have < e.needed {
+		r.fail(ackedByFew, l.key, "%d of %d needed replicas have what a read answered", have, e.needed)
+	}
+	if 2*e.needed > len(r.nodes) {
+		l.read.majority, l.read.state = l.join(l.read.majority, s), state
+	}
+	r.remember(l, state, s)
+}
+
+// meets reports whether a read of so many replicas must meet one that has w. A lost
+// disk takes away one of those that acknowledged w; by then all others had it.
+func (r *run) meets(w *write, needed int) bool {
+	have := w.needed
+	for _, n := range r.nodes {
+		if n.incarnation > 0 && n.lostAt >= w.started {
+			have = min(have, len(r.nodes)-1)
+		}
+	}
+	return have+needed > len(r.nodes)
+}
+
+// contains reports whether merging part into state changes nothing.
+func (r *run) contains(l *ledger, state, part []byte) bool {
+	out, err := r.kinds.Join(state, part)
+	if err != nil {
+		r.fail(errorUnexplained, l.key, "join: %v", err)
+	}
+	return err == nil && bytes.Equal(out, state)
+}
+
+// remember keeps the context of an answer for later writes.
+func (r *run) remember(l *ledger, state []byte, s shadow) {
+	const most = 4
+	v, err := r.kinds.Decode(state)
+	if err != nil {
+		return // found when the state was bound
+	}
+	m, ok := crdt.Component[*crdt.MVRegister[string]](r.kinds, v)
+	if !ok {
+		return
+	}
+	seen := s.seen.intersect(l.of[mv])
+	l.read.contexts = append(l.read.contexts, readContext{m.Context(), shadow{seen, seen}})
+	if n := len(l.read.contexts); n > most {
+		l.read.contexts = slices.Clone(l.read.contexts[n-most:])
+	}
+}

@@ -1,0 +1,103 @@
+// Package simulation runs whole clusters of replicas as step machines on one heap
+// of events, and checks everything that the library promises while it does.
+//
+// One seed is one run is one trace hash. A run has no goroutine, no wall clock, no
+// I/O and no order of a map in it, so it can be replayed, in another process and
+// years later, until the code that it runs has changed:
+//
+//	go test ./internal/simulation                                   # 500 seeds
+//	go test ./internal/simulation -run TestSeeds -seeds 10000       # more, and -from N
+//	go test ./internal/simulation -run TestSeeds -seed 42 -v        # one, with its trace
+//
+// # What is real, and what is simulated
+//
+// Real is everything that decides: a crdt/store.Store for each replica; the
+// protocol cores antientropy.Outbox, Round and Responder; quorum.ReadOp, WriteOp
+// and the Coordinator's handler; transport.Mux; the wire forms. Their drivers,
+// which own goroutines and timers in production, are replaced by the simulator: it
+// carries requests and answers as messages, and fires the timers.
+//
+// A seed decides on three to seven nodes, one to forty keys, timeouts and bounds on
+// messages, what clients do (updates of six kinds of values, deletions and resets,
+// each followed by a quorum write at some level or by none; reads at some level;
+// multi-value writes with contexts that are stale or from elsewhere), and what
+// breaks: messages are lost, doubled (the handler then runs twice, and a quorum is
+// told twice), delayed and reordered; networks split, also one way; nodes pause,
+// crash and come back; clocks are off by more than what replicas accept, and jump.
+// After every handler its request is overwritten, so nobody can keep it.
+//
+// A node that restarts has what was durable: the state of every key, read into a
+// new store under the old identity, and how far its clock had come. A node that
+// loses its disk comes back empty, under a new identity, at a moment when every
+// other node holds all that it had: so nothing is lost by it, and what is promised
+// without such a loss is promised still.
+//
+// # The model
+//
+// The simulator knows by itself what every state must be. Each effect of an
+// operation on a key (an increment, an element, a value) is a mark, by a number.
+// The shadow of a state is two plain sets: the marks that it has seen, and those of
+// them that were removed or overwritten. An operation's effect is computed from the
+// shadow of the replica at which it happens; a merge is the union of both sets. What
+// a state must show follows from the marks that are left. So the model is the
+// specification over event histories, with no dot, context or encoding in it.
+//
+// Shadows travel with the states, although messages are opaque: every state was
+// once the delta of an update, the load of a key, the novelty of a merge or a join,
+// which the simulator sees all; it keeps the shadow beside the bytes and finds it
+// by them where they are merged. Since the encoding is canonical, bytes have one
+// meaning, and a meaning has one encoding: both are checked.
+//
+// # Invariants
+//
+// At all times:
+//   - every state, delta and novelty shows what the model says, and what a merge
+//     calls new is what was new;
+//   - no dot and no timestamp is issued twice;
+//   - a write is acknowledged, and a read answered, only when as many replicas as
+//     the level asks for hold it; a peer holds what it acknowledged; a round that
+//     says that it is complete has brought both sides what the other had when it
+//     began;
+//   - a read meets each acknowledged write if the two levels together are more than
+//     the nodes, and each earlier read likewise;
+//   - no error occurs that no fault explains.
+//
+// After the faults have stopped, within a bounded time:
+//   - nothing waits, no operation is undecided, all replicas are equal byte by byte,
+//     and rounds find no difference;
+//   - what they hold is what all operations come to in the model, every acknowledged
+//     write and nothing else.
+//
+// An update that was not acknowledged has happened nevertheless, at the replica that
+// took it, and so is in the final state as well. Not promised, and not checked: that
+// no effect is seen before its cause, across keys.
+//
+// # When a seed fails
+//
+// The [Violation] names the seed, the invariant and the keys, and ends with the
+// command that replays it. The trace shows every delivery, fault, operation and
+// round with its virtual time. A change to the simulator or to the code under it
+// changes what a seed does, so keep what a seed taught as a test beside that code.
+//
+// # Planted bugs
+//
+// Package internal/planted names bugs that can be built in on purpose, by the build
+// tag "planted". TestPlanted demands that each is found within a bounded number of
+// seeds: it tests the simulator.
+//
+//	go test -tags planted ./internal/simulation -run TestPlanted -v
+//
+// # How to extend it
+//
+// A kind of value: a component with its marks in shadow.go and view.go, a changer in
+// change.go, a line in content.go. A fault: a function in faults.go and its name in
+// the repertoire. A protocol: its driver beside replication.go, with timers by
+// run.after and messages by run.call. An invariant: a name in violation.go, and
+// run.fail where it shows. Randomness comes from one of the streams of the run, and
+// nothing may depend on the order of a map.
+//
+// # Concurrency
+//
+// A run is one goroutine and shares nothing with other runs; any number may go on at
+// once.
+package simulation

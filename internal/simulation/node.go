@@ -1,0 +1,177 @@
+package simulation
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/eventual-go/eventual/internal/planted"
+	"github.com/eventual-go/eventual/transport"
+	"github.com/eventual-go/eventual/vclock"
+)
+
+// A node is one whole replica: its store, and the protocols with their driver. All
+// but the store and the identity is lost in a crash.
+type node struct {
+	index       int
+	id          transport.NodeID
+	life        int // counts crashes
+	up          bool
+	pausedUntil time.Duration
+	skew        time.Duration
+	incarnation int           // counts lost disks
+	lostAt      time.Duration // when the last disk was lost
+
+	replica *replica
+	calls   map[uint64]*call // under way, by number
+	repl    *replication
+	handler transport.Handler
+
+	operations []*operation // quorum operations that were begun here
+}
+
+// errTimeout is what a caller gets where an answer does not come.
+var errTimeout = errors.New("simulation: no answer in time")
+
+// A call is a request that a node waits for.
+type call struct {
+	repeatable bool // a second answer is passed on too
+	keeps      bool // done may keep the answer
+	done       func(resp []byte, err error)
+}
+
+func (r *run) newNode(i int) *node {
+	n := &node{index: i, id: nodeID(i), up: true}
+	n.replica = r.newReplica(n, r.identity(n))
+	return n
+}
+
+// identity names an incarnation of a node. It depends on the seed alone.
+func (r *run) identity(n *node) vclock.ReplicaID {
+	incarnation := n.incarnation
+	if planted.Bug == planted.IdentityReused {
+		incarnation = 0
+	}
+	return vclock.Named(fmt.Sprintf("%s.%d.%x", n.id, incarnation, r.seed&0xffff))
+}
+
+// wake gives a node that starts its protocols.
+func (r *run) wake(n *node) {
+	n.up = true
+	n.calls = make(map[uint64]*call)
+	n.repl = r.newReplication(n)
+	n.handler = r.newHandler(n)
+	n.repl.start()
+}
+
+// crash loses everything of a node but its store.
+func (r *run) crash(n *node) {
+	r.counts.Crashes++
+	r.trace.say(r.now, n.index, "crashes")
+	n.up = false
+	n.life++
+	n.calls, n.repl, n.handler = nil, nil, nil
+	r.abandon(n)
+}
+
+// restart brings a node back under its identity, with a store that was read from
+// what is durable: the state of every key, and how far its clock had come.
+func (r *run) restart(n *node) {
+	r.trace.say(r.now, n.index, "restarts")
+	old := n.replica
+	n.replica = r.newReplica(n, old.store.Replica())
+	n.replica.store.Clock().Floor(old.store.Clock().Last())
+	for key := range old.store.Index().All() {
+		r.recover(n, old, key)
+	}
+	if got, want := n.replica.store.Index().Root(), old.store.Index().Root(); got != want {
+		r.fail(modelDiffers, "", "a restart changed the root of %s", n.id)
+	}
+	r.wake(n)
+}
+
+func (r *run) recover(n *node, old *replica, key string) {
+	state, err := old.Load(r.ctx, key)
+	if err == nil {
+		_, err = n.replica.Merge(r.ctx, key, state)
+	}
+	if err != nil {
+		r.fail(errorUnexplained, key, "restart: %v", err)
+	}
+}
+
+// restartEmpty brings a node back that has lost its disk: it has nothing, and is
+// somebody else.
+func (r *run) restartEmpty(n *node) {
+	r.counts.Amnesia++
+	r.trace.say(r.now, n.index, "restarts without its disk")
+	n.incarnation++
+	n.lostAt = r.now
+	n.replica = r.newReplica(n, r.identity(n))
+	r.wake(n)
+}
+
+// call sends a request and hands its answer to done, or an error once it has taken
+// too long.
+func (r *run) call(n *node, to int, method string, req []byte, c *call) {
+	r.calls++
+	id := r.calls
+	n.calls[id] = c
+	r.send(&message{from: n.index, to: to, call: id, method: method, body: req}, deliver)
+	r.after(r.plan.callTimeout, n, timeout, func() {
+		if n.calls[id] == c {
+			delete(n.calls, id)
+			c.done(nil, errTimeout)
+		}
+	})
+}
+
+// serve has a node answer a request. The handler gets bytes of its own, which are
+// spoilt afterwards: it may keep none of them.
+func (r *run) serve(n *node, m *message) {
+	req := slices.Clone(m.body)
+	resp, err := n.handler.ServeCall(r.ctx, nodeID(m.from), m.method, req)
+	resp = slices.Clone(resp) // it may be a part of req
+	spoil(req)
+	r.trace.result(digest(resp))
+	if r.trace.print != nil {
+		r.trace.say(r.now, n.index, "serves %s of %s, call %d: %d bytes, then %d (%v)", m.method, name(m.from), m.call, len(m.body), len(resp), err)
+	}
+	a := &message{from: n.index, to: m.from, call: m.call, method: m.method, body: resp}
+	if err != nil {
+		r.explain(err)
+		a.body, a.err = nil, transport.NewRemoteError(m.method, err)
+	}
+	r.send(a, reply)
+}
+
+// spoil overwrites bytes that nobody may have kept.
+func spoil(b []byte) {
+	for i := range b {
+		b[i] = 0xC1 // no value in msgpack
+	}
+}
+
+// answer hands an answer to who waits for it, if anybody still does.
+func (r *run) answer(n *node, m *message) {
+	c, ok := n.calls[m.call]
+	if !ok {
+		return
+	}
+	if !c.repeatable {
+		delete(n.calls, m.call)
+	}
+	if r.trace.print != nil {
+		r.trace.say(r.now, n.index, "has the answer of %s to %s, call %d: %d bytes, %v", name(m.from), m.method, m.call, len(m.body), m.err)
+	}
+	if m.err != nil {
+		c.done(nil, m.err)
+		return
+	}
+	resp := slices.Clone(m.body)
+	c.done(resp, nil)
+	if !c.keeps {
+		spoil(resp)
+	}
+}

@@ -1,0 +1,72 @@
+package simulation
+
+import (
+	"fmt"
+	"time"
+)
+
+// A plan is what a seed decides before anything happens.
+type plan struct {
+	nodes      int
+	keys       int
+	wide       bool // many small keys, none of them hot, and messages that hold few
+	operations int
+	duration   time.Duration // of the faults and the operations
+	profile    profile
+	faults     int
+
+	callTimeout      time.Duration
+	operationTimeout time.Duration
+	pushDelay        time.Duration
+	interval         time.Duration // between rounds
+	maxMessage       int           // bytes; small ones are split
+	maxPending       int           // bytes that may wait for a peer
+}
+
+// profile says which faults a run prefers: some need calm to show, others a storm.
+type profile uint8
+
+const (
+	calm     profile = iota // nothing but ordinary delays
+	lossy                   // bad links
+	split                   // partitions
+	crashing                // crashes, lost disks
+	skewed                  // clocks
+	stormy                  // all of it
+	profiles = iota
+)
+
+func (p profile) String() string {
+	return [...]string{"calm", "lossy", "split", "crashing", "skewed", "stormy"}[p]
+}
+
+func newPlan(s source) plan {
+	p := plan{
+		nodes:      3 + s.IntN(5),
+		keys:       1 + s.IntN(6),
+		operations: 20 + s.IntN(60),
+		duration:   s.between(2*time.Second, 6*time.Second),
+		profile:    profile(s.IntN(profiles)),
+
+		callTimeout:      s.between(50*time.Millisecond, 400*time.Millisecond),
+		operationTimeout: s.between(200*time.Millisecond, time.Second),
+		pushDelay:        s.between(time.Millisecond, 100*time.Millisecond),
+		interval:         s.between(200*time.Millisecond, time.Second),
+	}
+	p.maxMessage = [...]int{2 << 10, 8 << 10, 0}[s.IntN(3)]
+	p.maxPending = [...]int{1 << 10, 8 << 10, 0}[s.IntN(3)]
+	if p.wide = s.chance(0.3); p.wide {
+		p.keys = 10 + s.IntN(30)
+		p.operations *= 2
+		p.maxMessage = 1 << 10
+	}
+	if p.profile != calm {
+		p.faults = 2 + s.IntN(14)
+	}
+	return p
+}
+
+func (p plan) String() string {
+	return fmt.Sprintf("%d nodes, %d keys (wide: %v), %d operations and %d faults (%v) in %v; call timeout %v, operation timeout %v, push after %v, round every %v",
+		p.nodes, p.keys, p.wide, p.operations, p.faults, p.profile, p.duration, p.callTimeout, p.operationTimeout, p.pushDelay, p.interval)
+}

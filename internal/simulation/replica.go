@@ -1,0 +1,124 @@
+package simulation
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/eventual-go/eventual/crdt/store"
+	"github.com/eventual-go/eventual/merkle"
+	"github.com/eventual-go/eventual/vclock"
+)
+
+// replica is a store together with the shadow of each of its keys. It is what the
+// protocols get as their store, so nothing enters or leaves a store unseen.
+type replica struct {
+	run     *run
+	now     func() time.Time
+	store   *store.Store
+	shadows []shadow // by ledger
+}
+
+// maxDrift is how far ahead a timestamp may be: the clocks of a run jump further.
+const maxDrift = 2 * time.Second
+
+// born is when virtual time begins, for those who ask for the time of day.
+var born = time.Unix(1_700_000_000, 0)
+
+func (r *run) newReplica(n *node, identity vclock.ReplicaID) *replica {
+	now := func() time.Time { return born.Add(r.now + n.skew) }
+	return &replica{
+		run: r,
+		now: now,
+		store: store.New(store.Config{
+			Replica:  identity,
+			Kinds:    r.kinds,
+			Secret:   []byte("simulation"),
+			Now:      now,
+			MaxDrift: maxDrift,
+		}),
+		shadows: make([]shadow, r.plan.keys),
+	}
+}
+
+// Index implements antientropy.Store.
+func (p *replica) Index() *merkle.Tree { return p.store.Index() }
+
+// Load implements antientropy.Store and quorum.Replica.
+func (p *replica) Load(ctx context.Context, key string) ([]byte, error) {
+	state, err := p.store.Load(ctx, key)
+	l := p.run.ledger(key)
+	if err != nil || l == nil {
+		p.run.fail(errorUnexplained, key, "load: %v", err)
+		return nil, errors.Join(err, errStopped)
+	}
+	p.run.bind(l, state, p.shadows[l.index])
+	return state, nil
+}
+
+// Merge implements antientropy.Store and quorum.Replica.
+func (p *replica) Merge(ctx context.Context, key string, state []byte) (novel []byte, err error) {
+	l := p.run.ledger(key)
+	if l == nil {
+		p.run.fail(bytesUnknown, key, "a key that nobody wrote")
+		return nil, errStopped
+	}
+	in, last := p.run.meaning(l, state), p.store.Clock().Last()
+	novel, err = p.store.Merge(ctx, key, state)
+	if err != nil {
+		p.run.refused(key, err)
+		return nil, err
+	}
+	p.checkClock(l, in, last)
+	p.merged(l, in, novel)
+	return novel, nil
+}
+
+// checkClock checks that the timestamps of a state which was merged were not too far
+// ahead, and that the clock has taken note of them. last is how far it was before.
+func (p *replica) checkClock(l *ledger, in shadow, last vclock.Timestamp) {
+	for id := range in.seen.intersect(l.of[lww]).all() {
+		stamp := l.marks[id].stamp
+		stamp.Replica = last.Replica // all that counts is the moment
+		now := p.store.Clock().Last()
+		now.Replica = stamp.Replica
+		limit := p.now().Add(maxDrift).UnixNano()
+		if stamp.Compare(last) > 0 && stamp.Wall > limit || stamp.Compare(now) > 0 {
+			p.run.fail(clockWrong, l.key, "merged %v, the clock was at %v, is at %v, may follow up to %d", stamp, last, now, limit)
+		}
+	}
+}
+
+// merged does to the shadows what a merge did to the store.
+func (p *replica) merged(l *ledger, in shadow, novel []byte) {
+	mine := p.shadows[l.index]
+	part := l.novel(in, mine)
+	if part.empty() != (len(novel) == 0) {
+		p.run.fail(noveltyWrong, l.key, "merging %v into %v: new was %v, said %x", in, mine, part, novel)
+		return
+	}
+	p.shadows[l.index] = l.join(mine, in)
+	p.run.bind(l, novel, part)
+}
+
+// refused tells the one refusal that clocks explain from all others.
+func (r *run) refused(key string, err error) {
+	if drift, ok := errors.AsType[*vclock.DriftError](err); ok && drift.Ahead > maxDrift {
+		r.counts.Refused++
+		return
+	}
+	r.fail(errorUnexplained, key, "merge: %v", err)
+}
+
+// errStopped is what a replica answers once the run has failed.
+var errStopped = errors.New("simulation: the run has failed")
+
+// ledger finds the history of a key, nil if there is no such key.
+func (r *run) ledger(key string) *ledger {
+	for _, l := range r.keys {
+		if l.key == key {
+			return l
+		}
+	}
+	return nil
+}

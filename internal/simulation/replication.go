@@ -1,0 +1,252 @@
+package simulation
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/eventual-go/eventual/antientropy"
+	"github.com/eventual-go/eventual/merkle"
+	"github.com/eventual-go/eventual/quorum"
+	"github.com/eventual-go/eventual/transport"
+	"github.com/eventual-go/eventual/vclock"
+)
+
+// replication is what drives anti-entropy at one node: the part of
+// antientropy.Loop that has timers. What it decides by is the protocol's own.
+type replication struct {
+	run    *run
+	node   *node
+	outbox antientropy.Outbox
+	mirror []mirrored // what the outbox holds for each node
+	peers  []peer     // by node
+	rounds uint64
+	busy   bool // a round is under way
+	equal  bool // a round that began in the calm found no difference
+	armed  bool // a push is due
+}
+
+// peer is what a node remembers of another.
+type peer struct {
+	deferred []merkle.Position // left to deltas by the last round
+}
+
+func (r *run) newReplication(n *node) *replication {
+	a := &replication{run: r, node: n, peers: make([]peer, r.plan.nodes), mirror: make([]mirrored, r.plan.nodes)}
+	a.outbox.MaxMessage, a.outbox.MaxBytes = r.plan.maxMessage, r.plan.maxPending
+	for _, o := range r.nodes {
+		if o != n {
+			a.outbox.Open(o.id)
+		}
+	}
+	return a
+}
+
+func (a *replication) start() {
+	r := a.run
+	r.after(r.sources.between(0, r.plan.interval), a.node, round, a.tick)
+}
+
+// newHandler is all that a node answers.
+func (r *run) newHandler(n *node) transport.Handler {
+	coordinator := &quorum.Coordinator{Self: n.id, Local: n.replica}
+	mux := new(transport.Mux)
+	mux.Handle("quorum/", coordinator.Handler())
+	mux.Handle("antientropy/", &antientropy.Responder{
+		Store:      n.replica,
+		MaxMessage: r.plan.maxMessage,
+		Learned:    func(from transport.NodeID, key string, novel []byte) { n.repl.put(key, novel, from) },
+		InFlight:   n.repl.outbox.Holds,
+		Refused:    r.refusedKey,
+	})
+	return mux
+}
+
+// put queues a delta, and has it pushed soon.
+func (a *replication) put(key string, delta []byte, origin transport.NodeID) {
+	lent := slices.Clone(delta)
+	overflowed, err := a.outbox.Put(key, lent, origin)
+	spoil(lent)
+	a.mirrorPut(key, delta, origin)
+	if err != nil {
+		a.run.fail(errorUnexplained, key, "outbox: %v", err)
+	}
+	a.run.counts.Overflowed += len(overflowed)
+	a.arm()
+}
+
+func (a *replication) arm() {
+	if a.armed {
+		return
+	}
+	a.armed = true
+	a.run.after(a.run.plan.pushDelay, a.node, push, func() {
+		a.armed = false
+		a.pushAll()
+	})
+}
+
+// pushAll sends what waits to every peer that has no batch on its way.
+func (a *replication) pushAll() {
+	r := a.run
+	for _, o := range r.nodes {
+		b, ok := a.outbox.Batch(o.id)
+		if !ok {
+			continue
+		}
+		r.counts.Pushes++
+		began := r.now
+		a.mirror[o.index].flight = b.ID
+		r.call(a.node, o.index, b.Method, b.Request, &call{repeatable: true, done: func(resp []byte, err error) {
+			a.pushed(o, b, began, resp, err)
+		}})
+	}
+}
+
+func (a *replication) pushed(to *node, b antientropy.Batch, began time.Duration, resp []byte, err error) {
+	var refused []antientropy.Refused
+	if err == nil {
+		refused, err = a.outbox.Acked(to.id, b.ID, resp)
+	}
+	if err == nil {
+		a.mirrorAcked(to, b, began, refused)
+	} else {
+		a.run.explainCall(err)
+		if _, closed := a.outbox.Failed(to.id, b.ID); closed {
+			a.mirror[to.index] = mirrored{}
+		}
+	}
+	if a.outbox.Pending(to.id) > 0 {
+		a.arm()
+	}
+}
+
+// tick reconciles with some peer, one that deltas do not reach first, and comes
+// back after an interval.
+func (a *replication) tick() {
+	r := a.run
+	r.after(r.plan.interval, a.node, round, a.tick)
+	if !a.busy {
+		a.reconcile(a.choose())
+	}
+}
+
+func (a *replication) choose() *node {
+	r := a.run
+	first := r.sources.IntN(len(r.nodes))
+	chosen := -1
+	for i := range r.nodes {
+		k := (first + i) % len(r.nodes)
+		if k == a.node.index {
+			continue
+		}
+		if chosen < 0 || !a.outbox.Closed(r.nodes[chosen].id) && a.outbox.Closed(r.nodes[k].id) {
+			chosen = k
+		}
+	}
+	return r.nodes[chosen]
+}
+
+func (a *replication) reconcile(with *node) {
+	a.busy = true
+	a.rounds++
+	a.run.counts.Rounds++
+	p := &a.peers[with.index]
+	reopened := a.outbox.Closed(with.id)
+	a.outbox.Open(with.id)
+	rd := antientropy.NewRound(a.node.replica, antientropy.RoundConfig{
+		Peer:       with.id,
+		MaxMessage: a.run.plan.maxMessage,
+		Session:    a.rounds,
+		Insist:     p.deferred,
+		InFlight:   func(key string) bool { return a.outbox.Holds(with.id, key) },
+		Learned:    func(key string, novel []byte) { a.put(key, novel, with.id) },
+		Refused:    a.run.refusedKey,
+	})
+	p.deferred = nil
+	a.next(rd, a.begin(with, reopened))
+}
+
+// next sends the next request of a round, or ends it.
+func (a *replication) next(rd *antientropy.Round, x *exchange) {
+	r := a.run
+	method, req, more := rd.Next()
+	if !more || r.violation != nil {
+		a.over(rd, x)
+		return
+	}
+	r.call(a.node, x.with.index, method, req, &call{done: func(resp []byte, err error) {
+		if err == nil {
+			err = rd.Step(r.ctx, resp)
+		}
+		if err != nil {
+			r.explainCall(err)
+			a.busy = false
+			if x.reopened {
+				a.outbox.Close(x.with.id)
+				a.mirror[x.with.index] = mirrored{}
+			}
+			return
+		}
+		a.next(rd, x)
+	}})
+}
+
+func (a *replication) over(rd *antientropy.Round, x *exchange) {
+	a.busy = false
+	r, done := a.run, rd.Result()
+	a.peers[x.with.index].deferred = rd.Deferred()
+	if r.trace.print != nil {
+		r.trace.say(r.now, a.node.index, "round with %s: %d differ, %d sent, %d received (%d new), %d refused, %d deferred",
+			x.with.id, done.Different, done.KeysSent, done.KeysReceived, done.KeysNovel, done.KeysRefused, done.Deferred)
+	}
+	a.checkRound(rd, x)
+	if !x.calm {
+		return
+	}
+	a.equal = true
+	if done.Different > 0 {
+		r.fail(neverQuiet, "", "%s finds %d differences to %s though their roots are equal", a.node.id, done.Different, x.with.id)
+	}
+}
+
+// pending is how many bytes wait for any peer.
+func (a *replication) pending() (n int) {
+	for _, o := range a.run.nodes {
+		n += a.outbox.Pending(o.id)
+	}
+	return n
+}
+
+// refusedKey checks that a key which could not be exchanged was refused by a clock.
+// What a peer refused was checked at the peer.
+func (r *run) refusedKey(x antientropy.Refused) {
+	if _, ok := errors.AsType[*antientropy.RefusedError](x.Err); ok {
+		return
+	}
+	if _, ok := errors.AsType[*vclock.DriftError](x.Err); !ok {
+		r.fail(errorUnexplained, x.Key, "refused: %v", x.Err)
+	}
+}
+
+// explain checks that a handler failed because of a clock, if it did.
+func (r *run) explain(err error) {
+	if err == nil || errors.Is(err, errStopped) {
+		return
+	}
+	if _, ok := errors.AsType[*vclock.DriftError](err); !ok {
+		r.fail(errorUnexplained, "", "handler: %v", err)
+	}
+}
+
+// explainCall checks that a call failed because of the network or of a clock.
+func (r *run) explainCall(err error) {
+	if errors.Is(err, errTimeout) {
+		return
+	}
+	if e, ok := errors.AsType[*transport.RemoteError](err); ok && strings.Contains(e.Message, "ahead of the clock") {
+		return
+	}
+	r.fail(errorUnexplained, "", "call: %v", err)
+}

@@ -1,0 +1,90 @@
+package simulation
+
+import (
+	"bytes"
+	"iter"
+	"slices"
+	"time"
+)
+
+// watch looks at the cluster from time to time after the faults have stopped, until
+// it has come to rest: all replicas equal, nothing waiting, no operation undecided,
+// and then a round at every node that finds no difference.
+func (r *run) watch() {
+	deadline := r.now + 15*time.Second + 60*r.plan.interval
+	var look func()
+	look = func() {
+		r.look()
+		switch {
+		case r.finished || r.violation != nil:
+		case r.now > deadline:
+			r.fail(neverQuiet, "", "%s", r.restless())
+		default:
+			r.heap.push(event{at: r.now + r.plan.interval/4, node: nowhere, life: anyLife, kind: fault, run: look})
+		}
+	}
+	look()
+}
+
+func (r *run) look() {
+	switch {
+	case !r.calm && r.restless() == "":
+		r.calm = true
+		r.counts.Converged = r.now - r.plan.duration
+		r.trace.say(r.now, -1, "all replicas are equal")
+		r.checkFinal()
+	case r.calm && !slices.ContainsFunc(r.nodes, func(n *node) bool { return !n.repl.equal }):
+		r.finished = true
+	}
+}
+
+// restless says what keeps the cluster from being at rest, "" if nothing.
+func (r *run) restless() string {
+	if r.open > 0 {
+		return operationUndecided
+	}
+	for _, n := range r.nodes {
+		switch {
+		case n.repl.pending() > 0:
+			return "deltas wait at " + name(n.index)
+		case n.replica.Index().Root() != r.nodes[0].replica.Index().Root():
+			return "the roots of n0 and " + name(n.index) + " differ"
+		}
+	}
+	return ""
+}
+
+// checkFinal compares all replicas with one another and with the model.
+func (r *run) checkFinal() {
+	for _, l := range r.keys {
+		var model shadow
+		for _, w := range r.writes {
+			if w.ledger == l {
+				model = l.join(model, w.effect)
+			}
+		}
+		for _, n := range r.nodes {
+			r.checkKey(l, n, model)
+		}
+	}
+}
+
+func (r *run) checkKey(l *ledger, n *node, model shadow) {
+	got := n.replica.shadows[l.index]
+	for _, w := range r.writes {
+		if w.ledger == l && w.acked && !l.covers(got, w.effect) {
+			r.fail(ackedLost, l.key, "%s, acknowledged at %v, is not at %s", w.describe, w.ackedAt, n.id)
+		}
+	}
+	if !got.equal(model) {
+		r.fail(modelDiffers, l.key, "%s has %v, and all operations come to %v", n.id, got, model)
+	}
+	state, err := n.replica.Load(r.ctx, l.key) // checked against the model there
+	first, err0 := r.nodes[0].replica.Load(r.ctx, l.key)
+	if err != nil || err0 != nil || !bytes.Equal(state, first) {
+		r.fail(replicasDiffer, l.key, "n0 has %x, %s has %x (%v, %v)", first, n.id, state, err0, err)
+	}
+}
+
+// sorted collects what comes in any order.
+func sorted(seq iter.Seq[string]) []string { return slices.Sorted(seq) }

@@ -1,0 +1,115 @@
+package simulation
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/eventual-go/eventual/quorum"
+)
+
+// planOperations spreads what clients do over the run: partly at random, partly in
+// bursts, which is when things happen at the same time.
+func (r *run) planOperations() {
+	at := time.Duration(0)
+	for i := range r.plan.operations {
+		if i == 0 || r.clients.chance(0.5) {
+			at = r.clients.between(0, r.plan.duration)
+		} else {
+			at = min(at+r.clients.around(10*time.Millisecond), r.plan.duration)
+		}
+		r.heap.push(event{at: at, node: nowhere, life: anyLife, kind: operate, run: r.operate})
+	}
+	for _, l := range r.keys {
+		l.kinds = r.chooseKinds()
+	}
+}
+
+// chooseKinds is what clients keep under one key. A set that only grows keeps its
+// key from being deleted, so it is rare.
+func (r *run) chooseKinds() (kinds []component) {
+	for c := range component(components) {
+		if r.clients.chance(0.5) && (c != gset || r.clients.chance(0.3)) {
+			kinds = append(kinds, c)
+		}
+	}
+	const few = 2
+	if r.plan.wide && len(kinds) > few {
+		kinds = kinds[:few]
+	}
+	if kinds == nil {
+		kinds = []component{pncounter, orset, mv}
+	}
+	return kinds
+}
+
+// operate is one thing that one client does at some node.
+func (r *run) operate() {
+	n := r.nodes[r.clients.IntN(len(r.nodes))]
+	l := r.chooseKey()
+	if !n.up || n.pausedUntil > r.now {
+		return
+	}
+	if r.clients.chance(0.35) {
+		r.quorumRead(n, l, r.chooseLevel())
+		return
+	}
+	r.update(n, l)
+}
+
+// chooseKey prefers a few keys, unless there are to be many.
+func (r *run) chooseKey() *ledger {
+	const hot = 3
+	if !r.plan.wide && r.clients.chance(0.6) {
+		return r.keys[r.clients.IntN(min(hot, len(r.keys)))]
+	}
+	return r.keys[r.clients.IntN(len(r.keys))]
+}
+
+func (r *run) chooseLevel() quorum.Level {
+	switch p := r.clients.Float64(); {
+	case p < 0.25:
+		return quorum.One
+	case p < 0.7:
+		return quorum.Majority
+	case p < 0.8:
+		return quorum.All
+	}
+	return quorum.Level(1 + r.clients.IntN(len(r.nodes)))
+}
+
+// update changes a key at one node, and lets the change travel: by the outbox, and
+// mostly by a quorum write too.
+func (r *run) update(n *node, l *ledger) {
+	c := r.change(n, l)
+	if c.err != nil {
+		r.explainChange(n, l, c)
+		return
+	}
+	if c.effect.empty() != (len(c.delta) == 0) {
+		r.fail(modelDiffers, l.key, "%s at %s: the effect is %v, the delta %x", c.describe, n.id, c.effect, c.delta)
+		return
+	}
+	if len(c.delta) == 0 {
+		return
+	}
+	n.replica.updated(l, c)
+	r.counts.Updates++
+	describe := fmt.Sprintf("%s %s", l.key, c.describe)
+	r.trace.result(digest(c.delta))
+	r.trace.say(r.now, n.index, "%s: %v", describe, c.effect)
+	w := &write{ledger: l, node: n.index, delta: c.delta, effect: c.effect, started: r.now, describe: describe}
+	r.writes = append(r.writes, w)
+	n.repl.put(l.key, c.delta, "")
+	if r.clients.chance(0.85) {
+		r.quorumWrite(n, w, r.chooseLevel())
+	}
+}
+
+// updated does to the shadow what an update did to the store, and checks both.
+func (p *replica) updated(l *ledger, c change) {
+	p.run.bind(l, c.delta, c.effect)
+	p.shadows[l.index] = l.join(p.shadows[l.index], c.effect)
+	if _, err := p.Load(p.run.ctx, l.key); err != nil {
+		p.run.fail(errorUnexplained, l.key, "load: %v", err)
+	}
+}
