@@ -1,6 +1,10 @@
 package vclock
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/eventual-go/eventual/internal/planted"
+)
 
 // maxEdits is how many spans Merge puts in one by one where each may move all that come after it. With more
 // to come, one linear pass over the rest is cheaper.
@@ -14,6 +18,9 @@ func (c *Context) Merge(other *Context) (changed bool) {
 	i := max(0, known-1) // the last of them may reach further
 	from = from[known:]
 	for k, s := range from {
+		if planted.Bug == planted.ContextGap {
+			s.Lo = 1
+		}
 		i = c.spans.seek(i, s.Replica, s.Lo-1)
 		if c.spans.coveredAt(i, s) {
 			continue

@@ -1,0 +1,288 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/eventual-go/eventual/transport"
+)
+
+// A client speaks to one node of a cluster in this process.
+type client struct {
+	t   *testing.T
+	url string
+	n   *node
+}
+
+// cluster starts nodes a, b, c on real TCP and HTTP.
+func cluster(t *testing.T) (a, b, c client) {
+	t.Helper()
+	ids := []transport.NodeID{"a", "b", "c"}
+	addrs, lns := map[transport.NodeID]string{}, map[transport.NodeID]net.Listener{}
+	for _, id := range ids {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		addrs[id], lns[id] = ln.Addr().String(), ln
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	t.Cleanup(func() { stop(); wg.Wait() })
+	clients := make([]client, len(ids))
+	for i, id := range ids {
+		peers := map[transport.NodeID]string{}
+		for other, addr := range addrs {
+			if other != id {
+				peers[other] = addr
+			}
+		}
+		n := newNode(id, peers, config{timeout: 2 * time.Second, faults: true})
+		web, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		wg.Go(func() {
+			if err := n.run(ctx, lns[id], web); err != nil {
+				t.Errorf("%s: %v", id, err)
+			}
+		})
+		clients[i] = client{t, "http://" + web.Addr().String(), n}
+	}
+	return clients[0], clients[1], clients[2]
+}
+
+func (c client) do(method, path, body string) (int, string) {
+	c.t.Helper()
+	req, err := http.NewRequestWithContext(c.t.Context(), method, c.url+path, strings.NewReader(body))
+	require.NoError(c.t, err)
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(c.t, err)
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	require.NoError(c.t, err)
+	require.Equal(c.t, "application/json", resp.Header.Get("Content-Type"))
+	require.True(c.t, json.Valid(b), "%s", b)
+	return resp.StatusCode, strings.TrimSpace(string(b))
+}
+
+func (c client) ok(method, path, body string) string {
+	c.t.Helper()
+	status, got := c.do(method, path, body)
+	require.Equal(c.t, http.StatusOK, status, "%s %s: %s", method, path, got)
+	return got
+}
+
+func (c client) root() string {
+	var s status
+	require.NoError(c.t, json.Unmarshal([]byte(c.ok("GET", "/v1/status", "")), &s))
+	return s.Root
+}
+
+func TestEveryKindIsWrittenAnywhereAndReadEverywhere(t *testing.T) {
+	a, b, c := cluster(t)
+	a.ok("POST", "/v1/counters/likes", `{"add": 3}`)
+	b.ok("POST", "/v1/counters/likes", `{"add": -1}`)
+	require.Equal(t, `{"value":2}`, c.ok("GET", "/v1/counters/likes", ""))
+
+	a.ok("POST", "/v1/sets/cart", `{"add": ["milk", "bread"]}`)
+	b.ok("POST", "/v1/sets/cart", `{"add": ["jam"], "remove": ["milk"]}`)
+	require.Equal(t, `{"value":["bread","jam"]}`, c.ok("GET", "/v1/sets/cart", ""))
+
+	a.ok("PUT", "/v1/registers/theme", `{"value": {"dark": [true, null, 1.5]}}`)
+	require.Equal(t, `{"value":{"dark":[true,null,1.5]}}`, b.ok("GET", "/v1/registers/theme?level=all", ""))
+	c.ok("PUT", "/v1/registers/theme", `{"value": null}`)
+	require.Equal(t, `{"value":null}`, a.ok("GET", "/v1/registers/theme", ""))
+
+	a.ok("POST", "/v1/counters/deep/path/with%20space", `{"add": 1}`)
+	require.Equal(t, `{"keys":["cart","deep/path/with space","likes","theme"]}`, a.ok("GET", "/v1/keys", ""))
+	require.Equal(t, `{"keys":["likes"]}`, a.ok("GET", "/v1/keys?prefix=li", ""))
+}
+
+func TestValuesKeepSiblingsUntilOneWhoSawThemWrites(t *testing.T) {
+	a, b, c := cluster(t)
+	a.ok("PUT", "/v1/values/title", `{"value": "Draft"}`)
+	b.ok("PUT", "/v1/values/title", `{"value": "Sketch"}`)
+	var got siblings
+	require.NoError(t, json.Unmarshal([]byte(c.ok("GET", "/v1/values/title", "")), &got))
+	require.Len(t, got.Values, 2)
+
+	c.ok("PUT", "/v1/values/title", fmt.Sprintf(`{"value": "Final", "context": %q}`, got.Context))
+	require.NoError(t, json.Unmarshal([]byte(a.ok("GET", "/v1/values/title", "")), &got))
+	require.Equal(t, []json.RawMessage{json.RawMessage(`"Final"`)}, got.Values)
+
+	// A context that a replica cannot have given, since it never wrote that much.
+	a.ok("PUT", "/v1/values/busy", `{"value": 1}`)
+	a.ok("PUT", "/v1/values/busy", `{"value": 2}`)
+	require.NoError(t, json.Unmarshal([]byte(a.ok("GET", "/v1/values/busy", "")), &got))
+	status, body := a.do("PUT", "/v1/values/quiet", fmt.Sprintf(`{"value": 1, "context": %q}`, got.Context))
+	require.Equal(t, http.StatusConflict, status)
+	require.Contains(t, body, `"code":"conflict"`)
+}
+
+func TestDeleteTakesAwayOneKind(t *testing.T) {
+	a, b, c := cluster(t)
+	a.ok("POST", "/v1/counters/x", `{"add": 5}`)
+	a.ok("POST", "/v1/sets/x", `{"add": ["kept"]}`)
+	b.ok("DELETE", "/v1/counters/x", "")
+	status, body := c.do("GET", "/v1/counters/x", "")
+	require.Equal(t, http.StatusNotFound, status, body)
+	require.Equal(t, `{"value":["kept"]}`, c.ok("GET", "/v1/sets/x", ""))
+	c.ok("POST", "/v1/counters/x", `{"add": 3}`)
+	require.Equal(t, `{"value":3}`, a.ok("GET", "/v1/counters/x", ""), "not 8: the reset was exact")
+	for _, k := range []string{"counters", "sets", "registers", "values"} {
+		a.ok("DELETE", "/v1/"+k+"/x", "")
+	}
+	require.Equal(t, `{"keys":[]}`, a.ok("GET", "/v1/keys?prefix=x", ""))
+}
+
+func TestErrorsSayWhatIsWrong(t *testing.T) {
+	a, _, _ := cluster(t)
+	for _, tt := range []struct {
+		method, path, body string
+		status             int
+		code               string
+	}{
+		{"GET", "/v1/counters/none", "", 404, "not_found"},
+		{"GET", "/v1/nothing/none", "", 404, "not_found"},
+		{"GET", "/v1/counters/", "", 400, "bad_request"},
+		{"GET", "/v1/counters/" + strings.Repeat("k", 513), "", 400, "bad_request"},
+		{"POST", "/v1/counters/x", `{"add": 1.5}`, 400, "bad_request"},
+		{"POST", "/v1/counters/x", `{"add": 9223372036854775808}`, 400, "bad_request"},
+		{"POST", "/v1/counters/x", `{}`, 400, "bad_request"},
+		{"POST", "/v1/counters/x", ``, 400, "bad_request"},
+		{"POST", "/v1/counters/x", `{"add": 1, "by": "me"}`, 400, "bad_request"},
+		{"POST", "/v1/counters/x", `{"add": 1} {"add": 1}`, 400, "bad_request"},
+		{"POST", "/v1/sets/x", `{"add": "x"}`, 400, "bad_request"},
+		{"POST", "/v1/sets/x", `{"add": ["x"], "remove": ["x"]}`, 400, "bad_request"},
+		{"POST", "/v1/sets/x", `{"add": [1]}`, 400, "bad_request"},
+		{"POST", "/v1/sets/x", `{"add": ["` + strings.Repeat("x", maxBody) + `"]}`, 413, "too_large"},
+		{"PUT", "/v1/registers/x", `{}`, 400, "bad_request"},
+		{"PUT", "/v1/values/x", `{"value": 1, "context": "!"}`, 400, "bad_request"},
+		{"PUT", "/v1/values/x", `{"value": 1, "context": "AAAA"}`, 400, "bad_request"},
+		{"GET", "/v1/counters/x?level=most", "", 400, "bad_request"},
+		{"GET", "/v1/counters/x?r=4", "", 400, "bad_request"},
+		{"GET", "/v1/counters/x?r=0", "", 400, "bad_request"},
+		{"POST", "/v1/faults", `{"loss": 2}`, 400, "bad_request"},
+		{"POST", "/v1/faults", `{"cut": ["z"]}`, 400, "bad_request"},
+	} {
+		status, body := a.do(tt.method, tt.path, tt.body)
+		require.Equal(t, tt.status, status, "%s %.60s %.60s: %s", tt.method, tt.path, tt.body, body)
+		require.Contains(t, body, `"code":"`+tt.code+`"`)
+	}
+}
+
+func TestCutApartBothSidesWriteAndAgreeAgain(t *testing.T) {
+	a, b, c := cluster(t)
+	a.ok("POST", "/v1/counters/likes?level=all", `{"add": 3}`)
+	a.ok("POST", "/v1/faults", `{"cut": ["b", "c"]}`)
+	a.ok("POST", "/v1/counters/likes?level=one", `{"add": 10}`)
+	b.ok("POST", "/v1/counters/likes", `{"add": 100}`)
+
+	status, body := a.do("POST", "/v1/counters/likes", `{"add": 1000}`)
+	require.Contains(t, []int{http.StatusServiceUnavailable, http.StatusGatewayTimeout}, status)
+	require.Contains(t, body, `"answered":1,"needed":2`)
+	require.Equal(t, `{"value":13}`, a.ok("GET", "/v1/counters/likes?level=one", ""), "refused before it was written")
+	require.NotEqual(t, a.root(), b.root())
+
+	a.ok("POST", "/v1/faults", `{}`)
+	require.Eventually(t, func() bool { return a.root() == b.root() && b.root() == c.root() }, 10*time.Second, 10*time.Millisecond)
+	for _, n := range []client{a, b, c} {
+		require.Equal(t, `{"value":113}`, n.ok("GET", "/v1/counters/likes?level=one", ""))
+	}
+}
+
+func TestSyncNow(t *testing.T) {
+	a, b, _ := cluster(t)
+	require.Eventually(t, func() bool {
+		return !strings.Contains(a.ok("POST", "/v1/sync", ""), "error")
+	}, 10*time.Second, 10*time.Millisecond)
+	require.Equal(t, a.root(), b.root())
+	require.NotContains(t, a.ok("GET", "/v1/status", ""), `"last_sync":null`)
+}
+
+func TestLossAndDelayOnlySlowItDown(t *testing.T) {
+	a, b, c := cluster(t)
+	a.ok("POST", "/v1/faults", `{"delay": "5ms", "loss": 0.2}`)
+	for i := range 20 {
+		a.ok("POST", fmt.Sprintf("/v1/sets/s%d?level=one", i), `{"add": ["x"]}`)
+	}
+	require.Eventually(t, func() bool { return a.root() == b.root() && b.root() == c.root() }, 30*time.Second, 20*time.Millisecond)
+	require.Equal(t, `{"value":["x"]}`, c.ok("GET", "/v1/sets/s19?level=one", ""))
+}
+
+// The main job: run with no flag, do what it prints, stop it as Ctrl-C does.
+func TestPrintedLinesWorkAsPrinted(t *testing.T) {
+	ctx, stop := context.WithCancel(context.Background())
+	var out buffer
+	done := make(chan error, 1)
+	go func() { done <- run(ctx, &out, []string{"-http", "127.0.0.1:18080", "-faults"}) }()
+	require.Eventually(t, func() bool { return strings.Contains(out.String(), "Ctrl-C") }, 10*time.Second, 10*time.Millisecond)
+
+	lines := regexp.MustCompile(`(?m)^  (curl .*)$`).FindAllStringSubmatch(out.String(), -1)
+	require.Greater(t, len(lines), 15)
+	for _, line := range lines {
+		got, err := exec.CommandContext(t.Context(), "sh", "-c", line[1]+" -sS").CombinedOutput()
+		require.NoError(t, err, "%s: %s", line[1], got)
+		require.True(t, json.Valid(got), "%s: %s", line[1], got)
+		require.NotContains(t, string(got), `"error"`, line[1])
+	}
+	stop()
+	require.NoError(t, <-done)
+	require.Contains(t, out.String(), "stopped")
+}
+
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+func TestFlags(t *testing.T) {
+	for _, args := range [][]string{
+		{"-peers", "b=127.0.0.1:1"},
+		{"-id", "a", "-peers", "b"},
+		{"-id", "a", "-peers", "a=127.0.0.1:1"},
+		{"-id", "a", "-peers", "b=127.0.0.1:1,b=127.0.0.1:2"},
+		{"-id", "a", "-http", "nonsense"},
+		{"more"},
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		err := run(ctx, io.Discard, args)
+		cancel()
+		require.Error(t, err, "%v", args)
+	}
+}
+
+// Three processes, a partition, a SIGKILL: the script that prints the times.
+func TestDemo(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts processes; runs without -short")
+	}
+	script, err := filepath.Abs("demo.sh")
+	require.NoError(t, err)
+	out, err := exec.CommandContext(t.Context(), "bash", script, "300").CombinedOutput()
+	t.Logf("%s", out)
+	require.NoError(t, err)
+}

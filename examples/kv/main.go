@@ -1,0 +1,202 @@
+// Kv is a replicated key-value service: counters, sets, registers and values
+// with siblings, over HTTP, on as many machines as you like. Every replica takes
+// writes, also while it is cut off, and all agree once they meet again.
+//
+//	go run ./examples/kv      three replicas in one process, to try it
+//	kv -id a -listen 127.0.0.1:7001 -http 127.0.0.1:8001 -peers b=127.0.0.1:7002,c=127.0.0.1:7003
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/eventual-go/eventual/transport"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Stdout, os.Args[1:]); err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, "kv:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, out io.Writer, args []string) error {
+	flags := flag.NewFlagSet("kv", flag.ContinueOnError)
+	id := flags.String("id", "", "this replica's name; without it, three replicas run in this process")
+	listen := flags.String("listen", "127.0.0.1:0", "where peers connect")
+	web := flags.String("http", "127.0.0.1:8080", "where clients connect; with three replicas, where the first of them tries")
+	list := flags.String("peers", "", "the other replicas, as `name=host:port,...`")
+	secret := flags.String("secret", "", "the cluster's `key` for fingerprints; the same everywhere")
+	timeout := flags.Duration("timeout", 2*time.Second, "of one request")
+	faults := flags.Bool("faults", false, "serve POST /v1/faults")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if flags.NArg() > 0 {
+		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	cfg := config{secret: []byte(*secret), timeout: *timeout, faults: *faults}
+	if *id == "" {
+		if *list != "" {
+			return errors.New("-peers needs -id")
+		}
+		return runThree(ctx, out, *web, cfg)
+	}
+	peers, err := parsePeers(*list)
+	if err != nil {
+		return err
+	}
+	if _, self := peers[transport.NodeID(*id)]; self {
+		return fmt.Errorf("-peers names %s itself", *id)
+	}
+	return runOne(ctx, out, transport.NodeID(*id), *listen, *web, peers, cfg)
+}
+
+func parsePeers(list string) (map[transport.NodeID]string, error) {
+	peers := map[transport.NodeID]string{}
+	for item := range strings.SplitSeq(list, ",") {
+		if item == "" {
+			continue
+		}
+		id, addr, ok := strings.Cut(item, "=")
+		if !ok || id == "" || addr == "" {
+			return nil, fmt.Errorf("-peers: %q is not name=host:port", item)
+		}
+		if _, twice := peers[transport.NodeID(id)]; twice {
+			return nil, fmt.Errorf("-peers: %s stands there twice", id)
+		}
+		peers[transport.NodeID(id)] = addr
+	}
+	return peers, nil
+}
+
+// runOne runs one replica as a process of its own.
+func runOne(ctx context.Context, out io.Writer, id transport.NodeID, listen, web string, peers map[transport.NodeID]string, cfg config) error {
+	ln, err := net.Listen("tcp", listen)
+	if err != nil {
+		return err
+	}
+	api, err := net.Listen("tcp", web)
+	if err != nil {
+		_ = ln.Close()
+		return err
+	}
+	fmt.Fprintf(out, "replica %s: peers on %s, clients on http://%s\n", id, ln.Addr(), api.Addr())
+	return newNode(id, peers, cfg).run(ctx, ln, api)
+}
+
+// runThree runs three replicas in this process, each with its own TCP listener
+// and HTTP API, as they would run on three machines.
+func runThree(ctx context.Context, out io.Writer, web string, cfg config) error {
+	ids := []transport.NodeID{"a", "b", "c"}
+	lns, addrs := make([]net.Listener, len(ids)), map[transport.NodeID]string{}
+	apis, urls := make([]net.Listener, len(ids)), make([]string, len(ids))
+	for i, id := range ids {
+		var err error
+		if lns[i], err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+			return err
+		}
+		addrs[id] = lns[i].Addr().String()
+		if apis[i], err = listenFrom(&web); err != nil {
+			return err
+		}
+		urls[i] = "http://" + apis[i].Addr().String()
+	}
+	greet(out, ids, urls, cfg.faults)
+
+	var parts []func(context.Context) error
+	for i, id := range ids {
+		peers := map[transport.NodeID]string{}
+		for other, addr := range addrs {
+			if other != id {
+				peers[other] = addr
+			}
+		}
+		n := newNode(id, peers, cfg)
+		parts = append(parts, func(ctx context.Context) error { return n.run(ctx, lns[i], apis[i]) })
+	}
+	err := together(ctx, parts...)
+	fmt.Fprintln(out, "\nstopped")
+	return err
+}
+
+// listenFrom listens on the first free port from addr upward, and moves addr
+// behind it.
+func listenFrom(addr *string) (net.Listener, error) {
+	host, port, err := net.SplitHostPort(*addr)
+	if err != nil {
+		return nil, err
+	}
+	first, err := net.LookupPort("tcp", port)
+	if err != nil {
+		return nil, err
+	}
+	for p := first; p < first+100 && p <= 65535; p++ {
+		ln, err := net.Listen("tcp", net.JoinHostPort(host, fmt.Sprint(p)))
+		if err == nil {
+			if p > 0 {
+				*addr = net.JoinHostPort(host, fmt.Sprint(p+1))
+			}
+			return ln, nil
+		}
+		if !errors.Is(err, syscall.EADDRINUSE) {
+			return nil, err
+		}
+	}
+	return nil, fmt.Errorf("no free port from %s upward", *addr)
+}
+
+// greet prints what to try. Every line works as it stands.
+func greet(out io.Writer, ids []transport.NodeID, urls []string, faults bool) {
+	fmt.Fprintln(out, "Three replicas of one key-value service:")
+	for i, id := range ids {
+		fmt.Fprintf(out, "  %s  %s\n", id, urls[i])
+	}
+	a, b, c := urls[0], urls[1], urls[2]
+	fmt.Fprintf(out, `
+Try, in another terminal:
+
+  curl -X POST %[1]s/v1/counters/likes -d '{"add": 3}'
+  curl -X POST %[2]s/v1/counters/likes -d '{"add": -1}'
+  curl %[3]s/v1/counters/likes
+
+  curl -X POST '%[1]s/v1/sets/cart?level=one' -d '{"add": ["milk", "bread"]}'
+  curl -X POST %[2]s/v1/sets/cart -d '{"add": ["jam"], "remove": ["milk"]}'
+  curl %[3]s/v1/sets/cart
+
+  curl -X PUT %[1]s/v1/registers/theme -d '{"value": {"dark": true}}'
+  curl '%[2]s/v1/registers/theme?level=all'
+
+  curl -X PUT %[1]s/v1/values/title -d '{"value": "Draft"}'
+  curl -X PUT %[2]s/v1/values/title -d '{"value": "Sketch"}'
+  curl %[3]s/v1/values/title
+
+  curl '%[1]s/v1/keys?prefix='
+  curl %[1]s/v1/status
+  curl -X POST %[1]s/v1/sync
+  curl -X DELETE %[1]s/v1/counters/likes
+`, a, b, c)
+	if faults {
+		fmt.Fprintf(out, `
+Cut a off, write on both sides, heal:
+
+  curl -X POST %[1]s/v1/faults -d '{"cut": ["b", "c"]}'
+  curl -X POST '%[1]s/v1/counters/likes?level=one' -d '{"add": 10}'
+  curl -X POST %[2]s/v1/counters/likes -d '{"add": 100}'
+  curl -X POST %[1]s/v1/faults -d '{}'
+  curl '%[3]s/v1/counters/likes?level=all'
+`, a, b, c)
+	}
+	fmt.Fprintln(out, "\nCtrl-C stops them.")
+}
