@@ -16,7 +16,7 @@
 //	_, err := c.Write(ctx, "cart", delta, quorum.Majority)
 //	res, err := c.Read(ctx, "cart", quorum.Majority)  // res.State, res.Found
 //
-// A crdt/store.Store is a [Replica], and its Kinds have a Join.
+// A crdt/store.Store is a [Replica] and has a Join.
 //
 // # Guarantees
 //

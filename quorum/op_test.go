@@ -341,6 +341,28 @@ func TestReadLeavesDamagedStatesOut(t *testing.T) {
 	s.fail("b")
 	s.answer("c", 1)
 	assert.ErrorIs(t, s.refusal(), errDamaged)
+
+	// Nor does it count where nobody has anything to disagree with.
+	for _, order := range [][]transport.NodeID{{"a", "b", "c"}, {"b", "a", "c"}} {
+		s := scripted(t, 3, Majority)
+		for _, id := range order {
+			switch id {
+			case "a":
+				s.answer(id, 9, 9)
+			case "b":
+				s.answer(id)
+			case "c":
+				s.answer(id, 1)
+			}
+		}
+		s.answer("b")
+		assert.Equal(t, set(1), s.result().State, "%v", order)
+	}
+	s = scripted(t, 2, One)
+	s.answer("a", 9, 9)
+	require.False(t, s.op.Done(), "damaged bytes are no answer, also at level One")
+	s.answer("b", 1)
+	assert.Equal(t, set(1), s.result().State)
 }
 
 func TestOpsIgnoreForeignSends(t *testing.T) {

@@ -3,8 +3,11 @@ package quorum
 import "bytes"
 
 // A Join merges two encoded states into one. An empty state is the least one, and
-// equal states have equal bytes. It fails on bytes that are no state. It must
-// neither change nor keep its arguments, and may return one of them.
+// equal states have equal bytes. It fails on bytes that are no state, and should
+// fail on a state that replicas would refuse to merge, such as one from far in the
+// future: the owner that answered with it then counts as failed, and a read goes
+// on without it. It must neither change nor keep its arguments, and may return one
+// of them.
 type Join func(a, b []byte) ([]byte, error)
 
 // A ReadOp is one quorum read with blocking read repair as a step machine: it says
@@ -187,42 +190,20 @@ func (o *ReadOp) spread() (sends []Send) {
 }
 
 // absorb joins one owner's state into the latest. An error says that the state
-// does not count.
+// does not count. The first one is joined with nothing, for Join to look at it:
+// otherwise bytes that are no state would stand until another answer disagrees.
 func (o *ReadOp) absorb(state []byte) error {
 	if len(state) == 0 || bytes.Equal(state, o.latest) {
 		return nil
 	}
-	if len(o.latest) == 0 {
-		o.latest = state
-		return nil
-	}
 	merged, err := o.join(o.latest, state)
 	if err != nil {
-		return o.blame(state, err)
-	}
-	o.latest = merged
-	return nil
-}
-
-// blame finds out which of two states that do not join is damaged. One that was the
-// first to come has never been looked at: if it is the bad one, those that
-// answered with it are counted as failed and the new one takes its place.
-func (o *ReadOp) blame(state []byte, err error) error {
-	if _, bad := o.join(nil, state); bad != nil {
-		return bad
-	}
-	_, bad := o.join(nil, o.latest)
-	if bad == nil || o.settled {
 		return err
 	}
-	for i := range o.copies {
-		if c := &o.copies[i]; c.answered && bytes.Equal(c.state, o.latest) {
-			*c = copyOf{}
-			o.loads.revoke(i, bad)
-			o.holders.fail(i, bad)
-		}
+	if len(o.latest) == 0 {
+		merged = state // what the owner holds, to the byte
 	}
-	o.latest = state
+	o.latest = merged
 	return nil
 }
 

@@ -103,15 +103,6 @@ func (t *Tally) fail(i int, err error) bool {
 	return true
 }
 
-// revoke turns an answer into a failure: its bytes proved to be damaged.
-func (t *Tally) revoke(i int, err error) {
-	if t.members[i].verdict == answered {
-		t.members[i].verdict = silent
-		t.answered--
-	}
-	t.fail(i, err)
-}
-
 // Reached reports whether enough owners have answered. It stays so.
 func (t *Tally) Reached() bool { return t.answered >= t.needed }
 

@@ -166,6 +166,29 @@ func (s *Store) accept(state []byte) (*crdt.Value, error) {
 	return v, nil
 }
 
+// Join merges two encoded states, of which either may be empty, into one, and leaves
+// the store alone. It refuses what Merge would refuse, so that whoever collects the
+// answers of several replicas leaves out the one whose clock is far ahead in place
+// of handing on what nobody will take. It fails as [crdt.Kinds.Join] does, and with
+// a *[vclock.DriftError]. The result may be one of the arguments.
+func (s *Store) Join(a, b []byte) ([]byte, error) {
+	v, err := s.accept(a)
+	if err != nil {
+		return nil, fmt.Errorf("store: join: %w", err)
+	}
+	w, err := s.accept(b)
+	if err != nil {
+		return nil, fmt.Errorf("store: join: %w", err)
+	}
+	switch {
+	case !v.Merge(w):
+		return a, nil
+	case len(a) == 0:
+		return b, nil
+	}
+	return v.AppendBinary(nil)
+}
+
 // Delete resets everything that key holds here: exactly what this store has seen
 // goes, and what others wrote concurrently stays. It returns the encoded delta, to
 // be merged elsewhere; nil when there was nothing to delete.

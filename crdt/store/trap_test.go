@@ -32,6 +32,17 @@ func TestTrap10_APeerOneHourAheadIsRefusedAndReported(t *testing.T) {
 	require.Equal(t, root, here.Index().Root())
 	require.Equal(t, stamp, here.Clock().Last())
 
+	// Nor does it get into what a reader collects from several replicas.
+	_, err = here.Join(before, load(t, ahead, "k"))
+	require.ErrorAs(t, err, &drift)
+	_, err = here.Join(nil, load(t, ahead, "k"))
+	require.ErrorAs(t, err, &drift)
+	joined, err := here.Join(nil, before)
+	require.NoError(t, err)
+	require.Equal(t, before, joined)
+	_, err = here.Join(before, []byte{0xc1})
+	require.Error(t, err)
+
 	merge(t, here, "k", assign(t, drifting, "k", "theirs"))
 	got, _ := text(t, here, "k")
 	require.Equal(t, "theirs", got, "within the bound the later timestamp wins")

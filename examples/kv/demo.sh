@@ -7,7 +7,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 
 keys=${1:-1000}
-base=${KV_PORT:-7700}          # six ports from here on
+base=${KV_PORT:-7700}          # the first of six ports
 work=$(mktemp -d)
 declare -A pid http tcp
 for n in a b c; do

@@ -48,6 +48,9 @@ func failureOf(err error) failure {
 		return failure{Status: http.StatusRequestEntityTooLarge, Code: "too_large",
 			Error: fmt.Sprintf("the body may have %d bytes", e.Limit)}
 	}
+	if errors.Is(err, transport.ErrTooLarge) {
+		return failure{Status: http.StatusRequestEntityTooLarge, Code: "too_large", Error: err.Error()}
+	}
 	if e, ok := errors.AsType[*quorum.UnavailableError](err); ok {
 		return failure{Status: http.StatusServiceUnavailable, Code: "unavailable", Error: err.Error(),
 			Answered: &e.Answered, Needed: &e.Needed}
@@ -61,9 +64,6 @@ func failureOf(err error) failure {
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		return failure{Status: http.StatusGatewayTimeout, Code: "timeout", Error: err.Error()}
-	}
-	if errors.Is(err, transport.ErrTooLarge) {
-		return failure{Status: http.StatusRequestEntityTooLarge, Code: "too_large", Error: err.Error()}
 	}
 	return failure{Status: http.StatusServiceUnavailable, Code: "unavailable", Error: err.Error()}
 }

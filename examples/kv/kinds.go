@@ -2,23 +2,37 @@ package main
 
 import (
 	"bytes"
-	"encoding/base64"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
 	"slices"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/eventual-go/eventual/crdt"
 	"github.com/eventual-go/eventual/crdt/store"
-	"github.com/eventual-go/eventual/vclock"
 )
 
 // A kind is one column of the API: what may be written, what is shown, how it is
 // emptied. A key may hold several kinds at once; each path sees its own.
 type kind struct {
 	method string // of a write
-	write  func(n *node, key string, body []byte) (delta []byte, err error)
-	show   func(n *node, v *crdt.Value) (body any, found bool)
+	write  func(n *node, r request) (delta []byte, err error)
+	show   func(n *node, key string, v *crdt.Value) (body any, found bool)
 	reset  func(n *node, key string) (delta []byte, err error)
 }
+
+// A request is one write. If the key is full, it must not add to what is there.
+type request struct {
+	key  string
+	body []byte
+	full bool
+}
+
+var errFull = &clientError{http.StatusRequestEntityTooLarge, "too_large",
+	fmt.Sprintf("the key holds more than %d bytes: remove something first", maxState)}
 
 var kinds = map[string]kind{
 	"counters":  {"POST", writeCounter, showCounter, resetCounter},
@@ -34,22 +48,22 @@ type shown struct {
 
 // Counters: {"add": -3}
 
-func writeCounter(n *node, key string, body []byte) ([]byte, error) {
+func writeCounter(n *node, r request) ([]byte, error) {
 	var req struct {
 		Add *int64 `json:"add"`
 	}
-	if err := decode(body, &req); err != nil {
+	if err := decode(r.body, &req); err != nil {
 		return nil, err
 	}
 	if req.Add == nil {
 		return nil, badRequest(`want {"add": INTEGER}`)
 	}
-	return store.Update(n.store, key, func(c *crdt.PNCounter, by store.Writer) *crdt.PNCounter {
+	return store.Update(n.store, r.key, func(c *crdt.PNCounter, by store.Writer) *crdt.PNCounter {
 		return c.Add(by.Replica, *req.Add)
 	})
 }
 
-func showCounter(n *node, v *crdt.Value) (any, bool) {
+func showCounter(n *node, _ string, v *crdt.Value) (any, bool) {
 	c, ok := crdt.Component[*crdt.PNCounter](n.kinds, v)
 	if !ok || c.Empty() {
 		return nil, false
@@ -63,27 +77,34 @@ func resetCounter(n *node, key string) ([]byte, error) {
 
 // Sets: {"add": ["x"], "remove": ["y"]}
 
-func writeSet(n *node, key string, body []byte) ([]byte, error) {
+func writeSet(n *node, r request) ([]byte, error) {
 	var req struct{ Add, Remove []string }
-	if err := decode(body, &req); err != nil {
+	if err := decode(r.body, &req); err != nil {
 		return nil, err
 	}
 	if len(req.Add)+len(req.Remove) == 0 {
 		return nil, badRequest(`want {"add": [STRING...], "remove": [STRING...]}, one of them at least`)
 	}
+	added := make(map[string]bool, len(req.Add))
 	for _, e := range req.Add {
-		if slices.Contains(req.Remove, e) {
+		added[e] = true
+	}
+	for _, e := range req.Remove {
+		if added[e] {
 			return nil, badRequest("%q is both to be added and to be removed", e)
 		}
 	}
-	return store.Update(n.store, key, func(s *crdt.ORSet[string], by store.Writer) *crdt.ORSet[string] {
+	if r.full && len(req.Add) > 0 {
+		return nil, errFull
+	}
+	return store.Update(n.store, r.key, func(s *crdt.ORSet[string], by store.Writer) *crdt.ORSet[string] {
 		delta := s.Remove(req.Remove...)
 		delta.Merge(s.Add(by.Replica, req.Add...))
 		return delta
 	})
 }
 
-func showSet(n *node, v *crdt.Value) (any, bool) {
+func showSet(n *node, _ string, v *crdt.Value) (any, bool) {
 	s, ok := crdt.Component[*crdt.ORSet[string]](n.kinds, v)
 	if !ok || s.Empty() {
 		return nil, false
@@ -97,20 +118,20 @@ func resetSet(n *node, key string) ([]byte, error) {
 
 // Registers, last write wins: {"value": ANY}
 
-func writeRegister(n *node, key string, body []byte) ([]byte, error) {
+func writeRegister(n *node, r request) ([]byte, error) {
 	var req struct{ Value json.RawMessage }
-	if err := decode(body, &req); err != nil {
+	if err := decode(r.body, &req); err != nil {
 		return nil, err
 	}
 	if req.Value == nil {
 		return nil, badRequest(`want {"value": ANY}`)
 	}
-	return store.Update(n.store, key, func(r *crdt.LWWRegister[string], by store.Writer) *crdt.LWWRegister[string] {
-		return r.Set(by.Stamp(), compact(req.Value))
+	return store.Update(n.store, r.key, func(v *crdt.LWWRegister[string], by store.Writer) *crdt.LWWRegister[string] {
+		return v.Set(by.Stamp(), compact(req.Value))
 	})
 }
 
-func showRegister(n *node, v *crdt.Value) (any, bool) {
+func showRegister(n *node, _ string, v *crdt.Value) (any, bool) {
 	r, ok := crdt.Component[*crdt.LWWRegister[string]](n.kinds, v)
 	if !ok {
 		return nil, false
@@ -132,49 +153,39 @@ type siblings struct {
 	Context string            `json:"context"`
 }
 
-func writeValue(n *node, key string, body []byte) ([]byte, error) {
+func writeValue(n *node, r request) ([]byte, error) {
 	var req struct {
 		Value   json.RawMessage
 		Context string
 	}
-	if err := decode(body, &req); err != nil {
+	if err := decode(r.body, &req); err != nil {
 		return nil, err
 	}
 	if req.Value == nil {
 		return nil, badRequest(`want {"value": ANY, "context": "as read, or nothing"}`)
 	}
-	seen := new(vclock.Context)
-	raw, err := base64.RawURLEncoding.DecodeString(req.Context)
-	if err == nil && len(raw) > 0 {
-		err = seen.UnmarshalBinary(raw)
-	}
+	seen, err := n.open(r.key, req.Context)
 	if err != nil {
-		return nil, badRequest("context is not one that a read gave: %v", err)
+		return nil, err
 	}
-	forged := false
-	delta, err := store.Update(n.store, key, func(r *crdt.MVRegister[string], by store.Writer) *crdt.MVRegister[string] {
-		// What this replica never wrote, nobody can have read.
-		if forged = seen.Max(by.Replica) > r.Context().Max(by.Replica); forged {
-			return nil
-		}
-		return r.Put(by.Replica, seen, compact(req.Value))
+	if r.full && seen == nil {
+		return nil, errFull
+	}
+	delta, err := store.Update(n.store, r.key, func(v *crdt.MVRegister[string], by store.Writer) *crdt.MVRegister[string] {
+		return v.Put(by.Replica, seen, compact(req.Value))
 	})
-	if forged {
-		return nil, conflict("context claims writes of %s to this key that never happened", n.id)
+	if err == nil && len(delta) == 0 {
+		return nil, errors.New("this replica cannot number another write") // after 2^64 of them
 	}
 	return delta, err
 }
 
-func showValue(n *node, v *crdt.Value) (any, bool) {
+func showValue(n *node, key string, v *crdt.Value) (any, bool) {
 	r, ok := crdt.Component[*crdt.MVRegister[string]](n.kinds, v)
 	if !ok || r.Empty() {
 		return nil, false
 	}
-	context, err := r.Context().AppendBinary(nil)
-	if err != nil {
-		return nil, false
-	}
-	body := siblings{Context: base64.RawURLEncoding.EncodeToString(context)}
+	body := siblings{Context: n.seal(key, r.Context())}
 	for _, value := range r.Values() {
 		body.Values = append(body.Values, json.RawMessage(value))
 	}
@@ -187,12 +198,18 @@ func resetValue(n *node, key string) ([]byte, error) {
 
 // decode reads a JSON body into req: one value, no field that req does not know.
 func decode(body []byte, req any) error {
+	if !utf8.Valid(body) {
+		return badRequest("body: not UTF-8")
+	}
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.DisallowUnknownFields()
-	if err := d.Decode(req); err != nil {
-		return badRequest("body: %v", err)
+	switch err := d.Decode(req); {
+	case errors.Is(err, io.EOF):
+		return badRequest("body: empty")
+	case err != nil:
+		return badRequest("body: %s", strings.TrimPrefix(err.Error(), "json: "))
 	}
-	if d.More() {
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return badRequest("body: more than one JSON value")
 	}
 	return nil

@@ -6,8 +6,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -31,6 +33,12 @@ type client struct {
 // cluster starts nodes a, b, c on real TCP and HTTP.
 func cluster(t *testing.T) (a, b, c client) {
 	t.Helper()
+	return clusterOf(t, nil)
+}
+
+// clusterOf is cluster with clocks of their own for some.
+func clusterOf(t *testing.T, clocks map[transport.NodeID]func() time.Time) (a, b, c client) {
+	t.Helper()
 	ids := []transport.NodeID{"a", "b", "c"}
 	addrs, lns := map[transport.NodeID]string{}, map[transport.NodeID]net.Listener{}
 	for _, id := range ids {
@@ -49,7 +57,7 @@ func cluster(t *testing.T) (a, b, c client) {
 				peers[other] = addr
 			}
 		}
-		n := newNode(id, peers, config{timeout: 2 * time.Second, faults: true})
+		n := newNode(id, peers, config{timeout: 2 * time.Second, faults: true, now: clocks[id]})
 		web, err := net.Listen("tcp", "127.0.0.1:0")
 		require.NoError(t, err)
 		wg.Go(func() {
@@ -121,13 +129,119 @@ func TestValuesKeepSiblingsUntilOneWhoSawThemWrites(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(a.ok("GET", "/v1/values/title", "")), &got))
 	require.Equal(t, []json.RawMessage{json.RawMessage(`"Final"`)}, got.Values)
 
-	// A context that a replica cannot have given, since it never wrote that much.
-	a.ok("PUT", "/v1/values/busy", `{"value": 1}`)
-	a.ok("PUT", "/v1/values/busy", `{"value": 2}`)
-	require.NoError(t, json.Unmarshal([]byte(a.ok("GET", "/v1/values/busy", "")), &got))
-	status, body := a.do("PUT", "/v1/values/quiet", fmt.Sprintf(`{"value": 1, "context": %q}`, got.Context))
-	require.Equal(t, http.StatusConflict, status)
-	require.Contains(t, body, `"code":"conflict"`)
+	// A context of another key, or a made-up one, would take away what nobody read.
+	a.ok("PUT", "/v1/values/other", `{"value": 1}`)
+	forged := []byte(got.Context)
+	forged[len(forged)-1] ^= 1
+	for path, context := range map[string]string{"/v1/values/other": got.Context, "/v1/values/title": string(forged)} {
+		status, body := b.do("PUT", path, fmt.Sprintf(`{"value": 2, "context": %q}`, context))
+		require.Contains(t, []int{http.StatusConflict, http.StatusBadRequest}, status, body)
+	}
+	require.Contains(t, c.ok("GET", "/v1/values/other", ""), `"values":[1]`)
+}
+
+// What clients grow apart, each side within its bound, still meets, is read, and
+// can be taken away.
+func TestAKeyThatIsFullCanStillBeReadAndEmptied(t *testing.T) {
+	a, b, c := cluster(t)
+	big := func(n int) string { return fmt.Sprintf(`{"value": %q}`, strings.Repeat("x", 1<<19)+fmt.Sprint(n)) }
+	a.ok("POST", "/v1/faults", `{"cut": ["b", "c"]}`)
+	full := 0
+	for i := range 24 {
+		for _, n := range []client{a, b} {
+			status, body := n.do("PUT", "/v1/values/huge?level=one", big(i))
+			if status != http.StatusOK {
+				require.Equal(t, http.StatusRequestEntityTooLarge, status, body)
+				full++
+			}
+		}
+	}
+	require.Positive(t, full)
+	a.ok("POST", "/v1/faults", `{}`)
+	require.Eventually(t, func() bool { return a.root() == b.root() && b.root() == c.root() }, 20*time.Second, 50*time.Millisecond)
+
+	var got siblings
+	require.NoError(t, json.Unmarshal([]byte(c.ok("GET", "/v1/values/huge", "")), &got))
+	require.Greater(t, len(got.Values), 10)
+	c.ok("POST", "/v1/counters/huge", `{"add": 1}`)
+	c.ok("PUT", "/v1/values/huge", fmt.Sprintf(`{"value": "merged", "context": %q}`, got.Context))
+	require.Contains(t, a.ok("GET", "/v1/values/huge", ""), `"values":["merged"]`)
+}
+
+// One wrong clock does not keep the others from answering.
+func TestAClockFarAheadHarmsOnlyItsOwnReplica(t *testing.T) {
+	a, b, c := clusterOf(t, map[transport.NodeID]func() time.Time{
+		"c": func() time.Time { return time.Now().Add(5 * time.Minute) },
+	})
+	a.ok("POST", "/v1/counters/k?level=all", `{"add": 1}`)
+	status, _ := c.do("PUT", "/v1/registers/k", `{"value": "from the future"}`)
+	require.Equal(t, http.StatusServiceUnavailable, status)
+	for range 50 {
+		require.Equal(t, `{"value":1}`, a.ok("GET", "/v1/counters/k", ""))
+		b.ok("PUT", "/v1/registers/k", `{"value": "now"}`)
+	}
+	require.Eventually(t, func() bool {
+		a.ok("POST", "/v1/sync", "")
+		return !strings.Contains(a.ok("GET", "/v1/status", ""), `"id":"c","reachable":true,"last_sync":null,"refused":0`) &&
+			strings.Contains(a.ok("POST", "/v1/sync", ""), `"refused":1`)
+	}, 10*time.Second, 50*time.Millisecond, "and it can be seen that something is left out")
+}
+
+func TestKeysAreWhatClientsWrote(t *testing.T) {
+	a, b, _ := cluster(t)
+	keys := []string{"a//b", ".", "..", "a/../b", "a/", "ä", "x%00y", "%2F", "key?no"}
+	for i, key := range keys {
+		path := "/v1/counters/" + strings.ReplaceAll(strings.ReplaceAll(key, "?", "%3F"), "ä", "%C3%A4")
+		a.ok("POST", path, fmt.Sprintf(`{"add": %d}`, i+1))
+		require.Equal(t, fmt.Sprintf(`{"value":%d}`, i+1), b.ok("GET", path, ""))
+	}
+	var got struct{ Keys []string }
+	require.NoError(t, json.Unmarshal([]byte(a.ok("GET", "/v1/keys", "")), &got))
+	require.ElementsMatch(t, []string{"a//b", ".", "..", "a/../b", "a/", "ä", "x\x00y", "/", "key?no"}, got.Keys)
+}
+
+func TestNothingToDoIsNotAFailure(t *testing.T) {
+	a, _, _ := cluster(t)
+	require.Equal(t, `{"acked":3}`, a.ok("DELETE", "/v1/counters/none?level=all", ""))
+	require.Equal(t, `{"acked":3}`, a.ok("POST", "/v1/counters/none?level=all", `{"add": 0}`))
+	require.Equal(t, `{"acked":1}`, a.ok("DELETE", "/v1/sets/none?level=one", ""))
+}
+
+// What is under way when the service is told to stop still gets its answer.
+func TestStopLetsRequestsFinish(t *testing.T) {
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	web, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	n := newNode("a", nil, config{timeout: time.Second})
+	done := make(chan error, 1)
+	go func() { done <- n.run(ctx, ln, web) }()
+
+	body, feed := io.Pipe()
+	req, err := http.NewRequestWithContext(t.Context(), "POST", "http://"+web.Addr().String()+"/v1/counters/x", body)
+	require.NoError(t, err)
+	req.Header.Set("Expect", "100-continue") // the body is asked for once the request is under way
+	patient := &http.Client{Transport: &http.Transport{ExpectContinueTimeout: time.Minute}}
+	answered := make(chan int, 1)
+	go func() {
+		resp, err := patient.Do(req)
+		if err != nil {
+			answered <- 0
+			return
+		}
+		_ = resp.Body.Close()
+		answered <- resp.StatusCode
+	}()
+	_, err = feed.Write([]byte(`{"add":`))
+	require.NoError(t, err)
+	stop()
+	_, err = feed.Write([]byte(` 1}`))
+	require.NoError(t, err)
+	require.NoError(t, feed.Close())
+	require.Equal(t, http.StatusOK, <-answered)
+	require.NoError(t, <-done)
 }
 
 func TestDeleteTakesAwayOneKind(t *testing.T) {
@@ -167,6 +281,13 @@ func TestErrorsSayWhatIsWrong(t *testing.T) {
 		{"POST", "/v1/sets/x", `{"add": ["x"], "remove": ["x"]}`, 400, "bad_request"},
 		{"POST", "/v1/sets/x", `{"add": [1]}`, 400, "bad_request"},
 		{"POST", "/v1/sets/x", `{"add": ["` + strings.Repeat("x", maxBody) + `"]}`, 413, "too_large"},
+		{"POST", "/v1/counters/x", `{"add": 1}]`, 400, "bad_request"},
+		{"PUT", "/v1/registers/x", "{\"value\": \"\xff\"}", 400, "bad_request"},
+		{"GET", "/v1/counters/x%ff", "", 400, "bad_request"},
+		{"GET", "/v1/counters/x?r=%zz", "", 400, "bad_request"},
+		{"GET", "/v1/counters/x?r=1&level=all", "", 400, "bad_request"},
+		{"GET", "/v1/counters", "", 404, "not_found"},
+		{"PATCH", "/v1/counters/x", "", 404, "not_found"},
 		{"PUT", "/v1/registers/x", `{}`, 400, "bad_request"},
 		{"PUT", "/v1/values/x", `{"value": 1, "context": "!"}`, 400, "bad_request"},
 		{"PUT", "/v1/values/x", `{"value": 1, "context": "AAAA"}`, 400, "bad_request"},
@@ -275,6 +396,24 @@ func TestFlags(t *testing.T) {
 	}
 }
 
+// sixPorts returns the first of six ports in a row that are free.
+func sixPorts(t *testing.T) int {
+next:
+	for range 100 {
+		first := 20000 + rand.IntN(10000)
+		for port := first; port < first+6; port++ {
+			ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+			if err != nil {
+				continue next
+			}
+			_ = ln.Close()
+		}
+		return first
+	}
+	t.Fatal("no six free ports in a row")
+	return 0
+}
+
 // Three processes, a partition, a SIGKILL: the script that prints the times.
 func TestDemo(t *testing.T) {
 	if testing.Short() {
@@ -282,7 +421,9 @@ func TestDemo(t *testing.T) {
 	}
 	script, err := filepath.Abs("demo.sh")
 	require.NoError(t, err)
-	out, err := exec.CommandContext(t.Context(), "bash", script, "300").CombinedOutput()
+	cmd := exec.CommandContext(t.Context(), "bash", script, "300")
+	cmd.Env = append(os.Environ(), fmt.Sprintf("KV_PORT=%d", sixPorts(t)))
+	out, err := cmd.CombinedOutput()
 	t.Logf("%s", out)
 	require.NoError(t, err)
 }

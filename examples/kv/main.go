@@ -38,13 +38,16 @@ func run(ctx context.Context, out io.Writer, args []string) error {
 	web := flags.String("http", "127.0.0.1:8080", "where clients connect; with three replicas, where the first of them tries")
 	list := flags.String("peers", "", "the other replicas, as `name=host:port,...`")
 	secret := flags.String("secret", "", "the cluster's `key` for fingerprints; the same everywhere")
-	timeout := flags.Duration("timeout", 2*time.Second, "of one request")
+	timeout := flags.Duration("timeout", 2*time.Second, "of one round of asking replicas; a write may take two")
 	faults := flags.Bool("faults", false, "serve POST /v1/faults")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	if flags.NArg() > 0 {
 		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	if *timeout <= 0 {
+		return errors.New("-timeout must be positive")
 	}
 	cfg := config{secret: []byte(*secret), timeout: *timeout, faults: *faults}
 	if *id == "" {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/eventual-go/eventual/antientropy"
@@ -30,51 +31,65 @@ type node struct {
 	tcp    *tcp.Transport
 	faults faults
 	config config
+	writes [64]sync.Mutex // by hash of the key: one write of a key at a time
 }
 
 // config is what the flags say.
 type config struct {
-	secret  []byte        // the cluster's key for fingerprints
-	timeout time.Duration // of one request
-	faults  bool          // POST /v1/faults is served
+	secret  []byte           // the cluster's key for fingerprints
+	timeout time.Duration    // of one round of asking replicas
+	faults  bool             // POST /v1/faults is served
+	now     func() time.Time // if nil, time.Now
 }
+
+// patience is how long a request may take: it asks twice at most, and then has a
+// moment to say how it went.
+func (c config) patience() time.Duration { return 2*c.timeout + time.Second }
 
 func newNode(id transport.NodeID, peers map[transport.NodeID]string, cfg config) *node {
 	n := &node{id: id, peers: slices.Sorted(maps.Keys(peers)), kinds: crdt.Standard(), config: cfg}
-	n.store = store.New(store.Config{Replica: vclock.NewReplicaID(string(id)), Kinds: n.kinds, Secret: cfg.secret})
+	n.store = store.New(store.Config{Replica: vclock.NewReplicaID(string(id)), Kinds: n.kinds, Secret: cfg.secret, Now: cfg.now})
 	n.tcp = &tcp.Transport{Self: id, Cluster: "kv", Peers: peers, MaxFrame: maxMessage}
 	net := n.faults.caller(n.tcp)
 	n.loop = &antientropy.Loop{Store: n.store, Peers: antientropy.Static(n.peers...), Caller: net, MaxMessage: maxMessage}
 	n.quorum = &quorum.Coordinator{
-		Self: id, Local: n.store, Join: n.kinds.Join, Caller: net, Timeout: cfg.timeout,
+		Self: id, Local: n.store, Join: n.store.Join, Caller: net, Timeout: cfg.timeout,
 		Ring: quorum.Everywhere(slices.Sorted(slices.Values(append([]transport.NodeID{id}, n.peers...)))),
 	}
 	return n
 }
 
-// run serves peers on ln and clients on web until ctx ends.
+// run serves peers on ln and clients on web until ctx ends. Clients go first: what
+// they have under way still needs the peers.
 func (n *node) run(ctx context.Context, ln, web net.Listener) error {
 	var mux transport.Mux
 	mux.Handle("antientropy/", n.loop.Handler())
 	mux.Handle("quorum/", n.quorum.Handler())
-	api := &http.Server{Handler: n.api(), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute}
 
+	inner, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
 	return together(ctx,
-		func(ctx context.Context) error { return n.tcp.Serve(ctx, ln, n.faults.handler(&mux)) },
-		func(ctx context.Context) error { return n.loop.Run(ctx) },
-		func(ctx context.Context) error { return serveHTTP(ctx, api, web) },
+		func(context.Context) error { return n.tcp.Serve(inner, ln, n.faults.handler(&mux)) },
+		func(context.Context) error { return n.loop.Run(inner) },
+		func(ctx context.Context) error { defer stop(); return n.serveHTTP(ctx, web) },
 	)
 }
 
-func serveHTTP(ctx context.Context, s *http.Server, ln net.Listener) error {
+// serveHTTP serves clients until ctx ends, and then lets requests under way finish.
+func (n *node) serveHTTP(ctx context.Context, ln net.Listener) error {
+	s := &http.Server{Handler: n.api(), ReadTimeout: 10 * time.Second, IdleTimeout: time.Minute}
+	drained := make(chan error, 1)
 	stop := context.AfterFunc(ctx, func() {
-		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), n.config.patience())
 		defer cancel()
-		_ = s.Shutdown(grace)
+		drained <- s.Shutdown(grace)
 	})
-	defer stop()
 	if err := s.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+		stop()
 		return err
+	}
+	if err := <-drained; err != nil {
+		return s.Close()
 	}
 	return nil
 }

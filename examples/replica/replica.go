@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"github.com/eventual-go/eventual/antientropy"
-	"github.com/eventual-go/eventual/crdt"
 	"github.com/eventual-go/eventual/crdt/store"
 	"github.com/eventual-go/eventual/quorum"
 	"github.com/eventual-go/eventual/transport"
@@ -27,12 +26,11 @@ type Replica struct {
 // NewReplica assembles a replica from the packages.
 func NewReplica(self transport.NodeID, peers map[transport.NodeID]string) *Replica {
 	ids := slices.Collect(maps.Keys(peers))
-	kinds := crdt.Standard()
-	s := store.New(store.Config{Replica: vclock.NewReplicaID(string(self)), Kinds: kinds})
+	s := store.New(store.Config{Replica: vclock.NewReplicaID(string(self))})
 	net := &tcp.Transport{Self: self, Peers: peers}
 	return &Replica{
 		Store:  s,
-		Quorum: &quorum.Coordinator{Self: self, Local: s, Ring: quorum.Everywhere(append(ids, self)), Caller: net, Join: kinds.Join},
+		Quorum: &quorum.Coordinator{Self: self, Local: s, Ring: quorum.Everywhere(append(ids, self)), Caller: net, Join: s.Join},
 		loop:   &antientropy.Loop{Store: s, Peers: antientropy.Static(ids...), Caller: net},
 		net:    net,
 	}
