@@ -47,8 +47,27 @@ func elementCodecOf[E comparable]() (codec[E], error) {
 	switch c.(type) {
 	case cast[E, float32, floats[float32]], cast[E, float64, floats[float64]]:
 		return nil, &TypeError{reflect.TypeFor[E](), "floats cannot be elements"}
+	case marshaled[E]:
+		return faithful[E]{}, nil
 	}
 	return c, err
+}
+
+// faithful serves elements that write and read themselves. An element must come back equal, or a replica would
+// take its own element for another one when it hears of it again: time.Time for instance loses its monotonic part.
+type faithful[E comparable] struct{ marshaled[E] }
+
+func (c faithful[E]) write(w *wire.Writer, e E) error {
+	b, err := c.key(e)
+	if err != nil {
+		return &TypeError{reflect.TypeFor[E](), err.Error()}
+	}
+	var back E
+	if err := any(&back).(encoding.BinaryUnmarshaler).UnmarshalBinary(slices.Clone(b)); err != nil || back != e {
+		return &TypeError{reflect.TypeFor[E](), "an element does not come back equal from its encoding"}
+	}
+	w.Bytes(b)
+	return nil
 }
 
 func basicCodec[T any](t reflect.Type) codec[T] {

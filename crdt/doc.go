@@ -5,11 +5,11 @@
 // change returns its delta, which is a small state of the same type; merging the delta elsewhere has the effect of
 // the change. So one verb, Merge, replicates, repairs, restores and recovers.
 //
-//	paris, tokyo := vclock.Named("paris"), vclock.Named("tokyo")
+//	paris := vclock.Named("paris")  // who writes on a
 //	var a, b crdt.ORSet[string]     // ready to use
 //	b.Merge(a.Add(paris, "milk"))   // a mutator applies here and returns the delta; a delta is a state
 //	delta := b.Remove("milk")       // mints nothing, so takes no replica
-//	a.Add(tokyo, "milk")            // concurrent with the removal: the add wins
+//	a.Add(paris, "milk")            // concurrent with the removal: the add wins
 //	a.Merge(delta)
 //
 // # Types
@@ -33,7 +33,8 @@
 //   - one of the basic kinds, named or not: a string, an integer of any size, a bool, a float (not as an element of a
 //     set), []byte, or an array of bytes such as [16]byte;
 //   - or one with methods that write and read it: encoding.BinaryAppender or encoding.BinaryMarshaler, and on its
-//     pointer encoding.BinaryUnmarshaler. They must write equal values alike, and come before its kind.
+//     pointer encoding.BinaryUnmarshaler. They must write equal values alike, and an element must come back equal, which
+//     time.Time does only without its monotonic reading and location. They come before its kind.
 //
 // For other types AppendBinary and UnmarshalBinary return a [*TypeError], and so does [NewKinds]. The canonical
 // order, in which elements are encoded and printed, is by size for numbers, and by bytes for strings and for

@@ -36,6 +36,9 @@ func (f form) begin(dst []byte, n int) *wire.Writer {
 func (f form) open(b []byte) (r *wire.Reader, n int, err error) {
 	r, err = wire.NewReader(b)
 	if err != nil {
+		if v := f.peek(b); v > version {
+			return nil, 0, &VersionError{Kind: f.name, Version: v, Supported: version}
+		}
 		return nil, 0, corrupt(f.name, err)
 	}
 	n = r.Array()
@@ -51,6 +54,15 @@ func (f form) open(b []byte) (r *wire.Reader, n int, err error) {
 		r.Fail("format version 0")
 	}
 	return r, n - 2, nil
+}
+
+// peek returns the version of a state of this type whose body is of no known form: a later version may use more
+// of msgpack than this one accepts. It is 0 where b does not begin like a state.
+func (f form) peek(b []byte) uint64 {
+	if len(b) < 3 || b[0] < 0x92 || b[0] > 0x9f || uint64(b[1]) != f.tag || b[2] > 0x7f {
+		return 0
+	}
+	return uint64(b[2])
 }
 
 // openOf is open for a body of exactly n values.

@@ -134,7 +134,7 @@ func (s *GSet[E]) UnmarshalBinary(b []byte) error {
 
 func readElements[E comparable](r *wire.Reader, c codec[E]) map[E]struct{} {
 	n := r.Array()
-	m := make(map[E]struct{}, n)
+	m := make(map[E]struct{}, min(n, 1<<12)) // what n claims is not yet paid for
 	var prev E
 	for i := range n {
 		e := c.read(r)

@@ -42,7 +42,9 @@ const (
 // of others, see [LWWRegister.Latest], and that remains the exception.
 func (r *LWWRegister[T]) Set(ts vclock.Timestamp, v T) (delta *LWWRegister[T]) {
 	if r.stage != unset && ts.Compare(r.at) <= 0 {
-		ts = successor(r.at, ts.Replica)
+		if ts = successor(r.at, ts.Replica); ts.Compare(r.at) <= 0 {
+			return new(LWWRegister[T])
+		}
 	}
 	delta = &LWWRegister[T]{at: ts, stage: set, value: v}
 	r.Merge(delta)

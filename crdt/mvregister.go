@@ -37,28 +37,25 @@ func (m *MVRegister[T]) Set(r vclock.ReplicaID, v T) (delta *MVRegister[T]) {
 // Put writes v on behalf of replica r over exactly the values that since has seen, and returns the delta. Give
 // it the [MVRegister.Context] that came with the value which the writer read, on whatever replica: values that
 // were written since then remain as siblings, and values that the writer read elsewhere are overwritten also
-// if they arrive only later. With a nil context nothing is overwritten. For r see [MVRegister.Set].
+// if they arrive only later. So since must be authentic: what it claims of others is believed, while events of r
+// that this register has not numbered are left out of it. With a nil context nothing is overwritten. For r see
+// [MVRegister.Set].
 func (m *MVRegister[T]) Put(r vclock.ReplicaID, since *vclock.Context, v T) (delta *MVRegister[T]) {
 	delta = new(MVRegister[T])
-	d := later(m.seen.Next(r), since.Next(r))
+	d := m.seen.Next(r)
 	if d.IsZero() {
 		return delta
 	}
-	if since != nil {
-		delta.seen = *since.Clone()
+	for s := range since.All() {
+		if s.Replica == r {
+			s.Hi = min(s.Hi, d.Seq-1)
+		}
+		delta.seen.AddSpan(s) // ignored if nothing is left of it
 	}
 	delta.seen.Add(d)
 	delta.live = []sibling[T]{{d, v}}
 	m.Merge(delta)
 	return delta
-}
-
-// later returns the greater of two next dots of one replica, or the zero Dot if it has no more.
-func later(a, b vclock.Dot) vclock.Dot {
-	if a.Seq-1 > b.Seq-1 { // a zero Seq comes after the highest
-		return a
-	}
-	return b
 }
 
 // overwritten returns the context of the values that are known here.
