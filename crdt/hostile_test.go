@@ -95,3 +95,53 @@ func TestLargeORSetLaws(t *testing.T) {
 	}
 	crdttest.Laws(t, suite)
 }
+
+// lax is written in one way and read in two, and keeps the bytes that it is given.
+type lax struct{ b *[]byte }
+
+func (l lax) MarshalBinary() ([]byte, error) {
+	if l.b == nil {
+		return nil, nil
+	}
+	return *l.b, nil
+}
+
+func (l *lax) UnmarshalBinary(b []byte) error {
+	if len(b) > 0 && b[0] == ' ' {
+		b = b[1:]
+	}
+	l.b = &b
+	return nil
+}
+
+// lwwWith returns an LWWRegister on the wire with this value.
+func lwwWith(t *testing.T, value ...byte) []byte {
+	var r crdt.LWWRegister[[]byte]
+	r.Set(vclock.Timestamp{Wall: 1, Replica: idA}, value)
+	return encoded(t, &r)
+}
+
+func TestValuesHaveOneForm(t *testing.T) {
+	var r crdt.LWWRegister[lax]
+	require.NoError(t, r.UnmarshalBinary(lwwWith(t, 'x')))
+	var corrupt *crdt.CorruptError
+	require.ErrorAs(t, r.UnmarshalBinary(lwwWith(t, ' ', 'x')), &corrupt)
+
+	var a crdt.LWWRegister[[4]byte]
+	require.NoError(t, a.UnmarshalBinary(lwwWith(t, 1, 2, 3, 4)))
+	require.ErrorAs(t, a.UnmarshalBinary(lwwWith(t, 1, 2, 3, 4, 5)), &corrupt)
+	require.ErrorAs(t, a.UnmarshalBinary(lwwWith(t, 1, 2, 3)), &corrupt)
+}
+
+func TestDecodingKeepsNothingOfItsInput(t *testing.T) {
+	input := lwwWith(t, 'x', 'y')
+	var r crdt.LWWRegister[[]byte]
+	var l crdt.LWWRegister[lax]
+	require.NoError(t, r.UnmarshalBinary(input))
+	require.NoError(t, l.UnmarshalBinary(input))
+	clear(input)
+	v, _ := r.Value()
+	assert.Equal(t, "xy", string(v))
+	kept, _ := l.Value()
+	assert.Equal(t, "xy", string(*kept.b))
+}
