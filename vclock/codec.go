@@ -29,7 +29,7 @@ func (e *CorruptError) Error() string {
 // AppendBinary appends the clock's encoding to b. Equal clocks have equal bytes. The error is always nil.
 func (c *Clock) AppendBinary(b []byte) ([]byte, error) {
 	w := startEncoding(b)
-	c.AppendWire(w)
+	c.appendWire(w)
 	return w.Done(), nil
 }
 
@@ -37,7 +37,7 @@ func (c *Clock) AppendBinary(b []byte) ([]byte, error) {
 // keeps no reference to data. The error is a [*CorruptError] or wraps [ErrVersion]; after one c is as it
 // was.
 func (c *Clock) UnmarshalBinary(data []byte) error {
-	read, err := decode("clock", data, ReadClock)
+	read, err := decode("clock", data, readClock)
 	if err != nil {
 		return err
 	}
@@ -49,7 +49,7 @@ func (c *Clock) UnmarshalBinary(data []byte) error {
 // nil.
 func (c *Context) AppendBinary(b []byte) ([]byte, error) {
 	w := startEncoding(b)
-	c.AppendWire(w)
+	c.appendWire(w)
 	return w.Done(), nil
 }
 
@@ -57,7 +57,7 @@ func (c *Context) AppendBinary(b []byte) ([]byte, error) {
 // keeps no reference to data. The error is a [*CorruptError] or wraps [ErrVersion]; after one c is as it
 // was.
 func (c *Context) UnmarshalBinary(data []byte) error {
-	read, err := decode("context", data, ReadContext)
+	read, err := decode("context", data, readContext)
 	if err != nil {
 		return err
 	}
@@ -69,14 +69,14 @@ func (c *Context) UnmarshalBinary(data []byte) error {
 // always nil.
 func (t Timestamp) AppendBinary(b []byte) ([]byte, error) {
 	w := startEncoding(b)
-	t.AppendWire(w)
+	t.appendWire(w)
 	return w.Done(), nil
 }
 
 // UnmarshalBinary sets t to the timestamp that [Timestamp.AppendBinary] encoded. It accepts no other bytes.
 // The error is a [*CorruptError] or wraps [ErrVersion]; after one t is as it was.
 func (t *Timestamp) UnmarshalBinary(data []byte) error {
-	read, err := decode("timestamp", data, ReadTimestamp)
+	read, err := decode("timestamp", data, readTimestamp)
 	if err != nil {
 		return err
 	}

@@ -8,12 +8,10 @@ import (
 	"github.com/eventual-go/eventual/internal/wire"
 )
 
-// The functions below put values into other encodings of eventual, without an envelope of their own. Most
-// users will not need them, nor can they call them from outside: package wire is internal. A Read function
-// refuses by failing the reader, and then returns the zero value, never nil.
+// The functions below are the bodies of the wire forms, without their envelopes. A read function refuses by
+// failing the reader, and then returns the zero value, never nil.
 //
 //	replica    its bytes without the zero bytes at the end
-//	dot        [replica, seq]
 //	timestamp  [wall, logical, replica]; the replica may be empty
 //	clock      [replica, seq, replica, seq, ...] sorted by replica
 //	context    [replica, runs, replica, runs, ...] sorted by replica
@@ -22,14 +20,14 @@ import (
 //
 // Whatever decodes, and is sorted, is valid and coalesced: there is no second way to write it.
 
-// AppendWire writes the id into an encoding.
-func (r ReplicaID) AppendWire(w *wire.Writer) {
+// appendWire writes the id into an encoding.
+func (r ReplicaID) appendWire(w *wire.Writer) {
 	b := r.Bytes()
 	w.Bytes(trimZeros(b[:]))
 }
 
-// ReadReplicaID reads what [ReplicaID.AppendWire] wrote. It refuses the zero ReplicaID.
-func ReadReplicaID(r *wire.Reader) ReplicaID {
+// readReplicaID reads what [ReplicaID.appendWire] wrote. It refuses the zero ReplicaID.
+func readReplicaID(r *wire.Reader) ReplicaID {
 	id := readAnyReplica(r)
 	if id.IsZero() {
 		r.Fail("zero replica")
@@ -37,34 +35,17 @@ func ReadReplicaID(r *wire.Reader) ReplicaID {
 	return id
 }
 
-// AppendWire writes the dot into an encoding.
-func (d Dot) AppendWire(w *wire.Writer) {
-	w.Array(2)
-	d.Replica.AppendWire(w)
-	w.Uint(d.Seq)
-}
-
-// ReadDot reads what [Dot.AppendWire] wrote. It refuses a dot that is no event.
-func ReadDot(r *wire.Reader) Dot {
-	r.ArrayOf(2)
-	d := Dot{Replica: ReadReplicaID(r), Seq: readSeq(r)}
-	if r.Err() != nil {
-		return Dot{}
-	}
-	return d
-}
-
-// AppendWire writes the timestamp into an encoding.
-func (t Timestamp) AppendWire(w *wire.Writer) {
+// appendWire writes the timestamp into an encoding.
+func (t Timestamp) appendWire(w *wire.Writer) {
 	w.Array(3)
 	w.Int(t.Wall)
 	w.Uint(uint64(t.Logical))
-	t.Replica.AppendWire(w)
+	t.Replica.appendWire(w)
 }
 
-// ReadTimestamp reads what [Timestamp.AppendWire] wrote. It takes every timestamp, the zero one and those
+// readTimestamp reads what [Timestamp.appendWire] wrote. It takes every timestamp, the zero one and those
 // without a replica included, so that whatever was stamped here can be read elsewhere.
-func ReadTimestamp(r *wire.Reader) Timestamp {
+func readTimestamp(r *wire.Reader) Timestamp {
 	r.ArrayOf(3)
 	wall, logical := r.Int(), r.Uint()
 	if logical > math.MaxUint32 {
@@ -77,18 +58,18 @@ func ReadTimestamp(r *wire.Reader) Timestamp {
 	return t
 }
 
-// AppendWire writes the clock into an encoding.
-func (c *Clock) AppendWire(w *wire.Writer) {
+// appendWire writes the clock into an encoding.
+func (c *Clock) appendWire(w *wire.Writer) {
 	list := c.list()
 	w.Array(2 * len(list))
 	for _, e := range list {
-		e.replica.AppendWire(w)
+		e.replica.appendWire(w)
 		w.Uint(e.seq)
 	}
 }
 
-// ReadClock reads what [Clock.AppendWire] wrote.
-func ReadClock(r *wire.Reader) *Clock {
+// readClock reads what [Clock.appendWire] wrote.
+func readClock(r *wire.Reader) *Clock {
 	n := readPairs(r)
 	entries := slices.Grow([]entry(nil), n)
 	var last ReplicaID
@@ -102,20 +83,20 @@ func ReadClock(r *wire.Reader) *Clock {
 	return &Clock{entries: entries}
 }
 
-// AppendWire writes the context into an encoding.
-func (c *Context) AppendWire(w *wire.Writer) {
+// appendWire writes the context into an encoding.
+func (c *Context) appendWire(w *wire.Writer) {
 	list := c.list()
 	w.Array(2 * list.replicas())
 	for len(list) > 0 {
 		n := list.run()
-		list[0].Replica.AppendWire(w)
+		list[0].Replica.appendWire(w)
 		list[:n].appendRuns(w)
 		list = list[n:]
 	}
 }
 
-// ReadContext reads what [Context.AppendWire] wrote.
-func ReadContext(r *wire.Reader) *Context {
+// readContext reads what [Context.appendWire] wrote.
+func readContext(r *wire.Reader) *Context {
 	n := readPairs(r)
 	spans := slices.Grow(spanList(nil), n)
 	var last ReplicaID
@@ -199,7 +180,7 @@ func readSeq(r *wire.Reader) uint64 {
 
 // readReplicaAfter reads an id that must be higher than last.
 func readReplicaAfter(r *wire.Reader, last ReplicaID) ReplicaID {
-	id := ReadReplicaID(r)
+	id := readReplicaID(r)
 	if !last.less(id) {
 		r.Fail("replicas not sorted")
 	}
