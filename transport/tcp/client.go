@@ -28,13 +28,16 @@ type client struct {
 	since   time.Time
 	dead    chan struct{} // closed after err is set
 	err     error
-	calls   sync.Pool // of *call, answered
+	calls   sync.Pool     // of *call, answered
+	idle    time.Duration // without a call, after which it is closed; zero: never
 
 	mu      sync.Mutex
 	gate    gate
 	next    uint64
 	pending map[uint64]*call // every call in the gate that has not been answered
 	live    int              // those of them whose callers wait
+	used    bool             // a call began since the last beat
+	rested  time.Time        // the last beat at which there was something to do
 	away    bool             // takes no more calls; ends when live is 0
 	failed  bool
 }
@@ -65,6 +68,7 @@ func newClient(conn net.Conn, own, other limits, stats *counters) *client {
 		gate:    gate{calls: min(own.calls, other.calls), bytes: other.window},
 		pending: make(map[uint64]*call),
 	}
+	c.used, c.rested = true, c.since // there is a call that it was made for
 	c.w = newWriter(conn, 3*c.ping, c.dead)
 	return c
 }
@@ -83,10 +87,26 @@ func (c *client) run() {
 	group.Go(func() {
 		tick := time.NewTicker(c.ping)
 		defer tick.Stop()
-		c.fail(c.w.run(tick.C))
+		c.fail(c.w.run(tick.C, c.beat))
 	})
 	c.fail(c.read())
 	group.Wait()
+}
+
+// beat pings the other side, or leaves if there was no call for long.
+func (c *client) beat() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := time.Now()
+	if c.used || c.live > 0 || len(c.gate.waiting) > 0 {
+		c.used, c.rested = false, now
+	}
+	if c.idle > 0 && now.Sub(c.rested) >= c.idle {
+		c.away = true
+		c.finishAway()
+		return
+	}
+	c.w.force(&frame{kind: kindPing})
 }
 
 // fail gives the connection up. Only the first reason counts.
@@ -95,7 +115,7 @@ func (c *client) fail(err error) {
 	defer c.mu.Unlock()
 	if !c.failed {
 		c.failed = true
-		c.err = fmt.Errorf("%w: connection lost: %w", transport.ErrUnreachable, opaque{err})
+		c.err = fmt.Errorf("%w: connection lost: %w", transport.ErrUnreachable, cause{err})
 		close(c.dead)
 		c.conn.Close()
 	}
@@ -174,6 +194,7 @@ func (c *client) enter(ctx context.Context, method string, bytes int) (*call, er
 	k.id, k.method, k.bytes = c.next, method, bytes
 	c.pending[k.id] = k
 	c.live++
+	c.used = true
 	return k, nil
 }
 
@@ -256,6 +277,7 @@ func (c *client) finishAway() {
 // read takes in what the other side sends, until the connection is lost.
 func (c *client) read() error {
 	r := newFrameReader(c.conn, max(1+c.accepts, 1+failureSlack), 3*c.ping)
+	r.pong = c.w.pong
 	for {
 		h, err := r.next()
 		if err != nil {
@@ -265,6 +287,7 @@ func (c *client) read() error {
 		case kindResponse:
 			err = c.response(r, h)
 		case kindPong:
+			c.w.taken.Store(true)
 		case kindAway:
 			c.leave()
 		default:
@@ -338,9 +361,3 @@ type counters struct {
 	dialled, accepted, refused, violations atomic.Uint64
 	late, unknown                          atomic.Uint64
 }
-
-// opaque keeps the text of an error that callers must not mistake for their own,
-// such as the deadline error of a connection, which is also that of a context.
-type opaque struct{ err error }
-
-func (o opaque) Error() string { return o.err.Error() }

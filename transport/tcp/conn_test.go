@@ -16,7 +16,7 @@ import (
 // These tests run the two ends of a connection over a pipe, each against a peer
 // made by hand, on the clock of a synctest bubble.
 
-var testLimits = limits{message: 1 << 10, calls: 3, window: 4 << 10, ping: time.Second}
+var testLimits = limits{message: 1 << 10, calls: 3, window: 2 << 10, ping: time.Second}
 
 // A script is one end of a connection, played by hand.
 type script struct {
@@ -35,7 +35,8 @@ func (s *script) send(f frame) {
 	require.NoError(s.t, err)
 }
 
-// expect reads the next frame but pings, and returns its body.
+// expect reads the next frame of a kind, passing over pings and pongs, and returns
+// its body.
 func (s *script) expect(kind kind) (header, []byte) {
 	s.t.Helper()
 	for {
@@ -43,7 +44,7 @@ func (s *script) expect(kind kind) (header, []byte) {
 		require.NoError(s.t, err)
 		body, err := s.r.read(nil, h.size)
 		require.NoError(s.t, err)
-		if h.kind != kindPing || kind == kindPing {
+		if h.kind == kind || h.kind != kindPing && h.kind != kindPong {
 			require.Equal(s.t, kind, h.kind)
 			return h, body
 		}
@@ -60,9 +61,13 @@ func (s *script) gone() {
 }
 
 func withServer(t *testing.T, h transport.HandlerFunc, play func(t *testing.T, s *server, peer *script)) {
+	withServerOf(t, testLimits, h, play)
+}
+
+func withServerOf(t *testing.T, own limits, h transport.HandlerFunc, play func(t *testing.T, s *server, peer *script)) {
 	synctest.Test(t, func(t *testing.T) {
 		near, far := net.Pipe()
-		s := newServer(near, "a", testLimits, testLimits, h, new(counters))
+		s := newServer(near, "a", own, own, h, new(counters))
 		var group sync.WaitGroup
 		group.Go(s.run)
 		defer group.Wait()
@@ -72,9 +77,14 @@ func withServer(t *testing.T, h transport.HandlerFunc, play func(t *testing.T, s
 }
 
 func withClient(t *testing.T, play func(t *testing.T, c *client, peer *script)) {
+	withClientOf(t, testLimits, 0, play)
+}
+
+func withClientOf(t *testing.T, own limits, idle time.Duration, play func(t *testing.T, c *client, peer *script)) {
 	synctest.Test(t, func(t *testing.T) {
 		near, far := net.Pipe()
-		c := newClient(near, testLimits, testLimits, new(counters))
+		c := newClient(near, own, own, new(counters))
+		c.idle = idle
 		var group sync.WaitGroup
 		group.Go(c.run)
 		defer group.Wait()
@@ -170,8 +180,33 @@ func TestServerRefusesMoreCallsThanAllowed(t *testing.T) {
 	})
 }
 
+// So are more bytes of requests than allowed, however few calls they are; those that
+// were answered do not count.
+func TestServerRefusesMoreBytesThanAllowed(t *testing.T) {
+	sized := func(id, n int) frame {
+		return frame{kind: kindRequest, id: uint64(id), method: "m", payload: make([]byte, n)}
+	}
+	withServer(t, echo, func(t *testing.T, s *server, peer *script) {
+		for id := range 10 {
+			peer.send(sized(id, testLimits.message))
+			peer.expect(kindResponse)
+		}
+		require.Zero(t, s.stats.violations.Load())
+	})
+	withServer(t, untilDone, func(t *testing.T, s *server, peer *script) {
+		peer.send(sized(1, testLimits.message))
+		peer.send(sized(2, testLimits.window-testLimits.message))
+		synctest.Wait()
+		require.Zero(t, s.stats.violations.Load())
+		peer.send(sized(3, 1))
+		peer.gone()
+		synctest.Wait()
+		require.Equal(t, uint64(1), s.stats.violations.Load())
+	})
+}
+
 func TestServerRefusesWrongKind(t *testing.T) {
-	for _, kind := range []kind{kindResponse, kindPong, kindAway} {
+	for _, kind := range []kind{kindResponse, kindAway} {
 		withServer(t, echo, func(t *testing.T, s *server, peer *script) {
 			f := frame{kind: kind}
 			peer.send(f)
@@ -314,6 +349,37 @@ func TestClientCountsAbandonedCalls(t *testing.T) {
 	})
 }
 
+// Requests that are more bytes together than the other side takes wait for their
+// turn, however few they are.
+func TestClientKeepsByteWindow(t *testing.T) {
+	withClient(t, func(t *testing.T, c *client, peer *script) {
+		call := func(ctx context.Context) <-chan error {
+			done := make(chan error, 1)
+			go func() {
+				_, err := c.call(ctx, "m", make([]byte, testLimits.message))
+				done <- err
+			}()
+			return done
+		}
+		one, two := call(t.Context()), call(t.Context())
+		first, _ := peer.expect(kindRequest)
+		second, _ := peer.expect(kindRequest)
+		short, stop := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer stop()
+		require.Equal(t, context.DeadlineExceeded, <-call(short))
+		three := call(t.Context())
+		synctest.Wait()
+		peer.send(frame{kind: kindResponse, id: first.id})
+		third, _ := peer.expect(kindRequest)
+		peer.send(frame{kind: kindResponse, id: second.id})
+		peer.send(frame{kind: kindResponse, id: third.id})
+		for _, done := range []<-chan error{one, two, three} {
+			require.NoError(t, <-done)
+		}
+		require.Equal(t, max(first.id, second.id)+1, third.id, "the call that was given up was never sent")
+	})
+}
+
 // A peer that is frozen, connection and all, is given up after three intervals, and
 // calls without a deadline fail.
 func TestClientGivesUpFrozenPeer(t *testing.T) {
@@ -400,7 +466,7 @@ func TestContextEndsWhileQueueIsFull(t *testing.T) {
 		defer far.Close()
 		dead := make(chan struct{})
 		w := newWriter(near, time.Hour, dead)
-		go w.run(nil)
+		go w.run(nil, nil)
 		big := &frame{kind: kindRequest, payload: make([]byte, queueSize)}
 		require.True(t, w.put(big, nil)) // being written
 		synctest.Wait()

@@ -23,7 +23,11 @@
 // against MaxCalls until the other side has answered. A handler's context has the
 // caller's deadline, as the time that was left when the request was sent, and ends
 // when the connection is lost. A peer that is frozen, reads nothing or trickles a
-// byte at a time is given up within three KeepAlive intervals.
+// byte at a time is given up within three KeepAlive intervals. A message may take
+// as long as it needs, either way: each side tells the other that it reads, and
+// 4 KiB in three intervals are enough. A connection without a call for IdleTimeout
+// is closed by the side that dialled it, and of a node without a connection nothing
+// is kept but a recent failure.
 //
 // What a peer sends is bounded before memory is spent on it: no length is believed,
 // buffers grow with what has arrived. A peer may hold at most MaxCalls handlers and
@@ -45,8 +49,10 @@
 // # Errors
 //
 // As package transport says. A [*HandshakeError] says why two nodes that can
-// connect do not talk; it is transport.ErrUnreachable too. A panic in a handler is
-// caught and fails its call.
+// connect do not talk; it is transport.ErrUnreachable too. So is an error of
+// Resolve, which errors.Is and errors.As find within that of the call; contexts'
+// errors and those of package transport stay hidden there, being about something
+// else than the call. A panic in a handler is caught and fails its call.
 //
 // # Wire compatibility
 //

@@ -18,6 +18,9 @@ import (
 //	request   8 bytes time left in µs (0: no deadline), 1 byte n, n bytes method, the request
 //	response  1 byte status, then by status: the response · code and text · limit and size, 8 bytes each · nothing
 //	cancel, ping, pong, away: no body; the id is 0 except in cancel
+//
+// A pong says that something other than a pong has arrived: a ping, or some more of
+// a long frame. While anything arrives there is one at least every KeepAlive.
 type kind uint8
 
 const (
@@ -25,7 +28,7 @@ const (
 	kindCancel   kind = 2 // from the side that dialled: the caller of id waits no longer
 	kindPing     kind = 3 // from the side that dialled
 	kindResponse kind = 4 // from the side that accepted
-	kindPong     kind = 5 // from the side that accepted
+	kindPong     kind = 5 // from either side: I read what you send
 	kindAway     kind = 6 // from the side that accepted: send no more requests
 )
 
@@ -41,6 +44,7 @@ const (
 	headerSize   = 13
 	requestSlack = 8 + 1 + transport.MaxName // of a request, beside the request proper
 	failureSlack = 2 + transport.MaxErrorText
+	progress     = 4 << 10  // of a long frame, must arrive in the time that a short one has
 	chunk        = 65 << 10 // what is allocated on the word of a peer alone: 64 KiB, and a little for the header
 )
 
@@ -153,14 +157,16 @@ func deadline(timeout uint64, now time.Time) time.Time {
 	return now.Add(time.Duration(timeout) * time.Microsecond)
 }
 
-// A frameReader reads frames. A frame, and each chunk of a long one, must arrive
+// A frameReader reads frames. A frame, and each few KiB of a long one, must arrive
 // within patience of the one before, however the bytes trickle in.
 type frameReader struct {
 	conn     deadliner
 	buf      *bufio.Reader
 	limit    int // of a body
 	patience time.Duration
+	pong     func() // called now and then while something arrives; may be nil
 	armed    time.Time
+	ponged   time.Time
 }
 
 type deadliner interface {
@@ -174,21 +180,35 @@ func newFrameReader(conn deadliner, limit int, patience time.Duration) *frameRea
 
 // next reads the next header. Its body must be read by read or skip.
 func (r *frameReader) next() (header, error) {
-	r.arm()
+	r.arm(time.Now())
 	b, err := r.buf.Peek(headerSize)
 	if err != nil {
 		return header{}, err
 	}
 	h, err := parseHeader(b, r.limit)
 	r.buf.Discard(headerSize)
+	if err == nil && h.kind != kindPong {
+		r.arrived()
+	}
 	return h, err
 }
 
 // arm moves the read deadline, if it has come notably closer since it was set.
-func (r *frameReader) arm() {
-	if now := time.Now(); now.Sub(r.armed) > r.patience/8 {
+func (r *frameReader) arm(now time.Time) {
+	if now.Sub(r.armed) > r.patience/8 {
 		r.conn.SetReadDeadline(now.Add(r.patience))
 		r.armed = now
+	}
+}
+
+// arrived notes that there was progress, and lets the other side know: all that it
+// sent last, pings too, may still be on its way.
+func (r *frameReader) arrived() {
+	now := time.Now()
+	r.arm(now)
+	if r.pong != nil && now.Sub(r.ponged) > r.patience/8 {
+		r.pong()
+		r.ponged = now
 	}
 }
 
@@ -204,12 +224,13 @@ func (r *frameReader) read(dst []byte, n int) ([]byte, error) {
 			dst = grow(dst, n)
 		}
 		have := len(dst)
-		dst = dst[:min(n, cap(dst), have+chunk)]
-		if have > 0 {
-			r.arm()
-		}
-		if _, err := io.ReadFull(r.buf, dst[have:]); err != nil {
+		room := dst[have:min(n, cap(dst), have+chunk)]
+		k, err := io.ReadAtLeast(r.buf, room, min(progress, len(room)))
+		if err != nil {
 			return nil, err
+		}
+		if dst = dst[:have+k]; len(dst) < n {
+			r.arrived()
 		}
 	}
 	return dst, nil
@@ -223,11 +244,11 @@ func grow(b []byte, n int) []byte {
 
 func (r *frameReader) skip(n int) error {
 	for n > 0 {
-		r.arm()
-		k, err := r.buf.Discard(min(n, chunk))
+		k, err := r.buf.Discard(min(n, progress))
 		if n -= k; err != nil {
 			return err
 		}
+		r.arrived()
 	}
 	return nil
 }

@@ -14,7 +14,7 @@ import (
 )
 
 func FuzzHello(f *testing.F) {
-	f.Add(hello{oldest: 1, newest: 1, cluster: "c", self: "a", peer: "b"}.append(nil))
+	f.Add(hello{oldest: 1, newest: 1, cluster: "c", self: "a", peer: "b", limits: testLimits}.append(nil))
 	f.Add([]byte("eventual\xff\xff"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		h, err := readHello(bytes.NewReader(b))

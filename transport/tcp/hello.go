@@ -114,8 +114,11 @@ func parseHello(b []byte) (hello, error) {
 	}
 	h.cluster, h.self, h.peer = names[0], transport.NodeID(names[1]), transport.NodeID(names[2])
 	h.limits = parseLimits(b)
-	if h.self == "" {
+	switch {
+	case h.self == "":
 		return hello{}, fmt.Errorf("%w: node has no name", errHello)
+	case h.limits.message == 0 || h.limits.calls == 0 || h.limits.window == 0:
+		return hello{}, fmt.Errorf("%w: node takes no calls", errHello)
 	}
 	return h, nil
 }

@@ -30,9 +30,9 @@ func TestHelloRoundTrip(t *testing.T) {
 			self:    transport.NodeID(rapid.StringN(1, -1, transport.MaxName).Draw(t, "self")),
 			peer:    transport.NodeID(name.Draw(t, "peer")),
 			limits: limits{
-				message: rapid.IntRange(0, maxMessage).Draw(t, "message"),
-				calls:   rapid.IntRange(0, maxMessage).Draw(t, "calls"),
-				window:  rapid.IntRange(0, maxMessage).Draw(t, "window"),
+				message: rapid.IntRange(1, maxMessage).Draw(t, "message"),
+				calls:   rapid.IntRange(1, maxMessage).Draw(t, "calls"),
+				window:  rapid.IntRange(1, maxMessage).Draw(t, "window"),
 				ping:    time.Duration(rapid.IntRange(0, maxMessage).Draw(t, "ping")) * time.Millisecond,
 			},
 		}
@@ -46,7 +46,7 @@ func TestHelloRoundTrip(t *testing.T) {
 
 // A later version may say more.
 func TestHelloOfLaterVersion(t *testing.T) {
-	h := hello{oldest: 1, newest: 9, self: "a"}
+	h := hello{oldest: 1, newest: 9, self: "a", limits: testLimits}
 	b := append(h.append(nil), "more"...)
 	b[9] += 4
 	got, err := readHello(bytes.NewReader(b))
@@ -56,7 +56,7 @@ func TestHelloOfLaterVersion(t *testing.T) {
 }
 
 func TestMalformedHello(t *testing.T) {
-	good := hello{self: "a", peer: "b", cluster: "c"}.append(nil)
+	good := hello{self: "a", peer: "b", cluster: "c", limits: testLimits}.append(nil)
 	for n := range good {
 		_, err := readHello(bytes.NewReader(good[:n]))
 		require.Error(t, err)
@@ -69,8 +69,26 @@ func TestMalformedHello(t *testing.T) {
 	require.ErrorIs(t, err, errHello)
 	_, err = readHello(bytes.NewReader([]byte("eventual\xff\xff")))
 	require.ErrorIs(t, err, errHello)
-	_, err = readHello(bytes.NewReader(hello{peer: "b"}.append(nil)))
+	_, err = readHello(bytes.NewReader(hello{peer: "b", limits: testLimits}.append(nil)))
 	require.ErrorIs(t, err, errHello)
+}
+
+// A node that takes no calls, or none of any size, would keep its callers waiting
+// for ever.
+func TestHelloOfNodeThatTakesNothing(t *testing.T) {
+	for _, change := range []func(*limits){
+		func(l *limits) { l.message = 0 },
+		func(l *limits) { l.calls = 0 },
+		func(l *limits) { l.window = 0 },
+	} {
+		h := hello{oldest: 1, newest: 1, self: "a", limits: testLimits}
+		_, err := readHello(bytes.NewReader(h.append(nil)))
+		require.NoError(t, err)
+		change(&h.limits)
+		_, err = readHello(bytes.NewReader(h.append(nil)))
+		require.ErrorIs(t, err, errHello)
+		require.ErrorContains(t, err, "takes no calls")
+	}
 }
 
 func TestJudge(t *testing.T) {

@@ -2,6 +2,7 @@ package tcp
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -24,7 +25,11 @@ type peer struct {
 	dialling *dialling
 	backoff  backoff
 	failure  error // why the last connection could not be made
+	gone     bool  // forgotten: there may be another entry of the node
 }
+
+// errForgotten says that the entry was forgotten before it was used.
+var errForgotten = errors.New("tcp: peer forgotten")
 
 // A dialling is one attempt to connect, which any number of calls wait for.
 type dialling struct {
@@ -51,6 +56,9 @@ func (p *peer) get(ctx context.Context) (*client, error) {
 func (p *peer) join(now time.Time) (*client, *dialling, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.gone {
+		return nil, nil, errForgotten
+	}
 	if p.client != nil {
 		if p.client.usable() {
 			return p.client, nil, nil
@@ -85,11 +93,39 @@ func (p *peer) noteLoss(now time.Time) {
 // dial makes one attempt, and serves the connection that comes of it to its end.
 func (p *peer) dial(ctx context.Context) {
 	c, err := p.connect(ctx)
+	if err != nil && ctx.Err() != nil {
+		err = transport.ErrClosed
+	}
 	d := p.settle(c, err)
 	d.client, d.err = c, err
 	close(d.done)
 	if c != nil {
-		p.t.hold(ctx, c)
+		c.run()
+		p.t.release(c)
+		p.lost(c)
+	}
+}
+
+// lost lets go of a connection that has come to its end, and of the entry if nothing
+// need be remembered.
+func (p *peer) lost(c *client) {
+	now := time.Now()
+	p.mu.Lock()
+	if p.client == c {
+		p.noteLoss(now)
+	}
+	p.mu.Unlock()
+	p.retire(now)
+}
+
+// retire has the entry forgotten if there is neither a connection nor an attempt to
+// make one, and if no failure is recent.
+func (p *peer) retire(now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.client == nil && p.dialling == nil && now.Sub(p.backoff.until) > p.t.maxBackoff() {
+		p.gone = true
+		p.t.forget(p)
 	}
 }
 
@@ -127,17 +163,43 @@ func (p *peer) connect(ctx context.Context) (*client, error) {
 		conn.Close()
 		return nil, unreachable(p.id, err)
 	}
+	c := newClient(conn, own.limits, other.limits, &p.t.stats)
+	c.idle = p.t.idleTimeout()
+	if !p.t.admit(c) {
+		conn.Close()
+		return nil, transport.ErrClosed
+	}
 	p.t.stats.dialled.Add(1)
-	return newClient(conn, own.limits, other.limits, &p.t.stats), nil
+	return c, nil
 }
 
-// unreachable wraps why there is no connection. Errors of a context stay text: they
-// are not those of the context of a call.
+// unreachable wraps why there is no connection.
 func unreachable(id transport.NodeID, err error) error {
-	if refused, ok := err.(*HandshakeError); ok {
-		return fmt.Errorf("%w: %q: %w", transport.ErrUnreachable, id, refused)
+	return fmt.Errorf("%w: %q: %w", transport.ErrUnreachable, id, cause{err})
+}
+
+// A cause is why there is no connection, as an error within another. It is what it
+// is to errors.Is and errors.As, unless callers would take it for what became of
+// their own call: a context that ended was not theirs, and what Resolve got from a
+// transport is no answer to them.
+type cause struct{ err error }
+
+func (c cause) Error() string { return c.err.Error() }
+
+func (c cause) Is(target error) bool {
+	switch target {
+	case context.Canceled, context.DeadlineExceeded, transport.ErrClosed, transport.ErrTooLarge, transport.ErrUnknownMethod:
+		return false
 	}
-	return fmt.Errorf("%w: %q: %w", transport.ErrUnreachable, id, opaque{err})
+	return errors.Is(c.err, target)
+}
+
+func (c cause) As(target any) bool {
+	switch target.(type) {
+	case **transport.RemoteError, **transport.TooLargeError:
+		return false
+	}
+	return errors.As(c.err, target)
 }
 
 // A backoff says when to try again after failures: at once after none, and then

@@ -18,6 +18,7 @@ type server struct {
 	peer    transport.NodeID
 	own     limits
 	accepts int // bytes of a response that the peer takes
+	ping    time.Duration
 	handler transport.Handler
 	stats   *counters
 	dead    chan struct{}
@@ -68,6 +69,7 @@ func newServer(conn net.Conn, peer transport.NodeID, own, other limits, h transp
 		peer:    peer,
 		own:     own,
 		accepts: min(own.message, other.message),
+		ping:    pingEvery(own.ping, other.ping),
 		handler: h,
 		stats:   stats,
 		dead:    make(chan struct{}),
@@ -75,7 +77,7 @@ func newServer(conn net.Conn, peer transport.NodeID, own, other limits, h transp
 		calls:   make(map[uint64]*served),
 		methods: make(map[string]string),
 	}
-	s.w = newWriter(conn, 3*own.ping, s.dead)
+	s.w = newWriter(conn, 3*s.ping, s.dead)
 	return s
 }
 
@@ -83,7 +85,7 @@ func newServer(conn net.Conn, peer transport.NodeID, own, other limits, h transp
 func (s *server) run() {
 	var group sync.WaitGroup
 	group.Go(func() {
-		s.w.run(nil)
+		s.w.run(nil, nil)
 		s.fail()
 	})
 	if err := s.read(); errors.Is(err, errFrame) {
@@ -120,7 +122,8 @@ func (s *server) leave() {
 
 // read takes in what the peer sends, until the connection is lost.
 func (s *server) read() error {
-	r := newFrameReader(s.conn, requestSlack+s.own.message, 3*s.own.ping)
+	r := newFrameReader(s.conn, requestSlack+s.own.message, 3*s.ping)
+	r.pong = s.w.pong
 	for {
 		h, err := r.next()
 		if err != nil {
@@ -131,8 +134,9 @@ func (s *server) read() error {
 			err = s.request(r, h)
 		case kindCancel:
 			s.cancel(h.id)
-		case kindPing:
-			s.w.put(&frame{kind: kindPong}, nil)
+		case kindPing: // the reader has seen to it
+		case kindPong:
+			s.w.taken.Store(true)
 		default:
 			err = fmt.Errorf("%w: kind %d from the dialling side", errFrame, h.kind)
 		}

@@ -29,7 +29,8 @@ type Transport struct {
 	Peers map[transport.NodeID]string
 
 	// Resolve returns the address of a node, each time before it is dialled. If nil,
-	// Peers is used; otherwise Peers is not.
+	// Peers is used; otherwise Peers is not. Its error is kept within that of the
+	// calls, which is transport.ErrUnreachable too.
 	Resolve func(ctx context.Context, id transport.NodeID) (addr string, err error)
 
 	// MaxFrame is the most bytes that a request or a response may have, at least 1 KiB
@@ -51,8 +52,13 @@ type Transport struct {
 
 	// KeepAlive is how often a connection is probed, at least every 10 ms; where two
 	// nodes differ, the shorter holds. A connection that brings nothing, or takes
-	// nothing, for three times as long is given up. If zero, two seconds.
+	// nothing, for three times as long is given up; so is one that carries less than
+	// 4 KiB of a long message in that time. If zero, two seconds.
 	KeepAlive time.Duration
+
+	// IdleTimeout is how long a connection stays open over which no call is made, to
+	// within KeepAlive. The next call makes another. If zero, five minutes.
+	IdleTimeout time.Duration
 
 	// MaxBackoff is the longest pause between two attempts to connect to a node.
 	// Calls during the pause fail at once. If zero, one second.
@@ -66,6 +72,7 @@ type Transport struct {
 
 	mu      sync.Mutex
 	peers   map[transport.NodeID]*peer
+	crowd   int                  // so many peers call for tidying
 	clients map[*client]struct{} // connections dialled
 	base    context.Context      // of dialling and serving; ends when Close is called
 	stop    context.CancelFunc
@@ -107,11 +114,7 @@ func (t *Transport) Call(ctx context.Context, to transport.NodeID, method string
 	if err := transport.CheckCall(to, method, req, t.maxFrame()); err != nil {
 		return nil, err
 	}
-	p, err := t.peer(to)
-	if err != nil {
-		return nil, err
-	}
-	resp, err := p.call(ctx, method, req)
+	resp, err := t.call(ctx, to, method, req)
 	if over := ended(ctx); over != nil {
 		return nil, over
 	}
@@ -120,9 +123,9 @@ func (t *Transport) Call(ctx context.Context, to transport.NodeID, method string
 
 // call makes one call, over the connection there is or a new one. Trying again is
 // safe: a stale connection is one over which nothing was sent.
-func (p *peer) call(ctx context.Context, method string, req []byte) ([]byte, error) {
+func (t *Transport) call(ctx context.Context, to transport.NodeID, method string, req []byte) ([]byte, error) {
 	for range 3 {
-		c, err := p.get(ctx)
+		c, err := t.connection(ctx, to)
 		if err != nil {
 			return nil, err
 		}
@@ -131,25 +134,7 @@ func (p *peer) call(ctx context.Context, method string, req []byte) ([]byte, err
 			return resp, err
 		}
 	}
-	return nil, fmt.Errorf("%w: connections to %q do not last", transport.ErrUnreachable, p.id)
-}
-
-// peer returns the entry of a node, making it if the node may exist.
-func (t *Transport) peer(id transport.NodeID) (*peer, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if err := t.start(); err != nil {
-		return nil, err
-	}
-	if p := t.peers[id]; p != nil {
-		return p, nil
-	}
-	if _, known := t.Peers[id]; t.Resolve == nil && !known {
-		return nil, fmt.Errorf("%w: no address of %q", transport.ErrUnreachable, id)
-	}
-	p := &peer{id: id, t: t}
-	t.peers[id] = p
-	return p, nil
+	return nil, fmt.Errorf("%w: connections to %q do not last", transport.ErrUnreachable, to)
 }
 
 var errSelf = errors.New("tcp: Transport.Self must have 1 to 255 bytes, and Cluster no more")
@@ -212,26 +197,23 @@ func (t *Transport) shut() []*client {
 	return slices.Collect(maps.Keys(t.clients))
 }
 
-// hold serves a connection to its end. One that was made while the transport was
-// being closed takes no calls.
-func (t *Transport) hold(ctx context.Context, c *client) {
+// admit has Close end a connection, from before anyone calls over it. It returns
+// false if the transport has been closed meanwhile.
+func (t *Transport) admit(c *client) bool {
 	t.mu.Lock()
-	t.clients[c] = struct{}{}
-	t.mu.Unlock()
-	if ctx.Err() != nil {
-		c.leave()
+	defer t.mu.Unlock()
+	if t.closed {
+		return false
 	}
-	c.run()
-	t.mu.Lock()
-	delete(t.clients, c)
-	t.mu.Unlock()
+	t.clients[c] = struct{}{}
+	return true
 }
 
-func (t *Transport) resolve(ctx context.Context, id transport.NodeID) (string, error) {
-	if t.Resolve != nil {
-		return t.Resolve(ctx, id)
-	}
-	return t.Peers[id], nil
+// release follows admit when the connection has come to its end.
+func (t *Transport) release(c *client) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.clients, c)
 }
 
 // hello is what this node says of itself to a peer, which is not known yet to the
@@ -262,6 +244,8 @@ func (t *Transport) handshakeTimeout() time.Duration {
 func (t *Transport) keepAlive() time.Duration {
 	return min(max(cmp.Or(t.KeepAlive, 2*time.Second), 10*time.Millisecond), maxInterval)
 }
+
+func (t *Transport) idleTimeout() time.Duration { return cmp.Or(max(t.IdleTimeout, 0), 5*time.Minute) }
 
 func (t *Transport) maxBackoff() time.Duration { return cmp.Or(max(t.MaxBackoff, 0), time.Second) }
 

@@ -100,6 +100,36 @@ func TestResolve(t *testing.T) {
 	require.ErrorContains(t, err, "never heard of it")
 }
 
+type lookupError struct{ id transport.NodeID }
+
+func (e *lookupError) Error() string { return "cannot look up " + string(e.id) }
+
+// What Resolve said can be told from the error of the call, but is not taken for
+// what became of the call itself.
+func TestResolveErrorIsKept(t *testing.T) {
+	mine := errors.New("mine")
+	a := &tcp.Transport{Self: "a", Resolve: func(_ context.Context, id transport.NodeID) (string, error) {
+		return "", errors.Join(&lookupError{id}, mine, context.DeadlineExceeded, context.Canceled,
+			transport.ErrClosed, transport.ErrUnknownMethod, &transport.RemoteError{}, &transport.TooLargeError{})
+	}}
+	defer a.Close()
+	for range 3 { // also those that fail fast
+		_, err := a.Call(bounded(t), "b", "m", nil)
+		require.ErrorIs(t, err, transport.ErrUnreachable)
+		require.ErrorIs(t, err, mine)
+		lookup, ok := errors.AsType[*lookupError](err)
+		require.True(t, ok)
+		require.Equal(t, transport.NodeID("b"), lookup.id)
+		for _, not := range []error{context.DeadlineExceeded, context.Canceled, transport.ErrClosed, transport.ErrUnknownMethod, transport.ErrTooLarge} {
+			require.NotErrorIs(t, err, not)
+		}
+		_, ok = errors.AsType[*transport.RemoteError](err)
+		require.False(t, ok)
+		_, ok = errors.AsType[*transport.TooLargeError](err)
+		require.False(t, ok)
+	}
+}
+
 // A node that cannot be reached is not dialled at every call.
 func TestBackoffFailsFast(t *testing.T) {
 	var dials atomic.Int32
@@ -164,19 +194,6 @@ func TestMaxCallsWait(t *testing.T) {
 	}
 	group.Wait()
 	require.LessOrEqual(t, most.Load(), int32(3))
-}
-
-func TestMaxConns(t *testing.T) {
-	a, b := pair(t, echoer, func(a, b *tcp.Transport) { b.MaxConns = 1 })
-	_, err := a.Call(bounded(t), "b", "m", nil)
-	require.NoError(t, err)
-	conn, err := net.Dial("tcp", a.Peers["b"])
-	require.NoError(t, err)
-	defer conn.Close()
-	awaitEnd(t, conn)
-	require.Equal(t, uint64(1), b.Stats().Refused)
-	_, err = a.Call(bounded(t), "b", "m", nil)
-	require.NoError(t, err)
 }
 
 // awaitEnd reads until the other side has closed the connection.

@@ -130,6 +130,27 @@ func isClosed(c <-chan struct{}) bool {
 	}
 }
 
+// One large message does not pin its memory for as long as the connection lasts.
+func TestWriterKeepsNoLargeBuffer(t *testing.T) {
+	w := newWriter(nil, time.Second, nil)
+	w.take(make([]byte, 0, keepSize))
+	require.Equal(t, keepSize, cap(w.queue))
+	w.take(make([]byte, 0, keepSize+1))
+	require.Zero(t, cap(w.queue))
+}
+
+// However many pings arrive while nothing can be written, there is one pong.
+func TestWriterQueuesOnePong(t *testing.T) {
+	w := newWriter(nil, time.Second, nil)
+	for range 2 {
+		for range 100 {
+			w.pong()
+		}
+		queue, _ := w.take(nil)
+		require.Equal(t, appendFrame(nil, &frame{kind: kindPong}), queue)
+	}
+}
+
 func TestBackoff(t *testing.T) {
 	now := time.Unix(0, 0)
 	var b backoff
@@ -146,11 +167,12 @@ func TestBackoff(t *testing.T) {
 
 func TestDefaultsAndBounds(t *testing.T) {
 	require.Equal(t, limits{message: 4 << 20, calls: 1024, window: 16 << 20, ping: 2 * time.Second}, new(Transport).limits())
-	low := &Transport{MaxFrame: -1, MaxCalls: -1, KeepAlive: -1, MaxConns: -1, MaxBackoff: -1, Drain: -1, HandshakeTimeout: -1}
+	low := &Transport{MaxFrame: -1, MaxCalls: -1, KeepAlive: -1, MaxConns: -1, MaxBackoff: -1, IdleTimeout: -1, Drain: -1, HandshakeTimeout: -1}
 	require.Equal(t, limits{message: minMessage, calls: 1024, window: 4 * minMessage, ping: 10 * time.Millisecond}, low.limits())
 	require.Equal(t, 1024, low.maxConns())
 	require.Equal(t, time.Second, low.maxBackoff())
 	require.Equal(t, time.Second, low.drain())
+	require.Equal(t, 5*time.Minute, low.idleTimeout())
 	require.Equal(t, 3*time.Second, low.handshakeTimeout())
 	high := &Transport{MaxFrame: maxMessage + 1, KeepAlive: 24 * time.Hour}
 	require.Equal(t, limits{message: maxMessage, calls: 1024, window: maxMessage, ping: maxInterval}, high.limits())

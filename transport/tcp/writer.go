@@ -3,7 +3,9 @@ package tcp
 import (
 	"errors"
 	"net"
+	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -21,13 +23,15 @@ var (
 // collects. Its goroutine is run; everything else is safe for concurrent use.
 type writer struct {
 	conn     net.Conn
-	patience time.Duration   // for a chunk to be taken by the network
+	patience time.Duration   // for the network or the other side to take something
 	dead     <-chan struct{} // closed when the connection is given up
 	wake     chan struct{}   // holds one: there is something to do
+	taken    atomic.Bool     // set when the other side says that it reads
 
 	mu      sync.Mutex
 	queue   []byte
 	space   chan struct{} // closed when the queue has been taken; nil if nobody waits
+	ponged  bool          // there is a pong in the queue
 	closing bool
 }
 
@@ -68,12 +72,28 @@ func (w *writer) tryPut(f *frame, limit int) <-chan struct{} {
 		}
 		return w.space
 	}
+	w.add(f)
+	return nil
+}
+
+// pong queues a pong, unless there is one in the queue: however little the other
+// side reads, its pings fill no memory and hold nobody up.
+func (w *writer) pong() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.ponged {
+		w.ponged = true
+		w.add(&frame{kind: kindPong})
+	}
+}
+
+// add needs w.mu.
+func (w *writer) add(f *frame) {
 	first := len(w.queue) == 0
 	w.queue = appendFrame(w.queue, f)
 	if first {
 		w.signal()
 	}
-	return nil
 }
 
 func (w *writer) signal() {
@@ -91,15 +111,15 @@ func (w *writer) close() {
 	w.signal()
 }
 
-// run writes until close, an error, or the end of the connection. At each tick it
-// sends a ping.
-func (w *writer) run(tick <-chan time.Time) error {
+// run writes until close, an error, or the end of the connection. It calls beat at
+// each tick at which nothing is being written.
+func (w *writer) run(tick <-chan time.Time, beat func()) error {
 	var buf []byte
 	for {
 		select {
 		case <-w.wake:
 		case <-tick:
-			w.force(&frame{kind: kindPing})
+			beat()
 			continue
 		case <-w.dead:
 			return errGone
@@ -126,7 +146,7 @@ func (w *writer) take(last []byte) (queue []byte, closing bool) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	queue, w.queue = w.queue, last[:0]
+	queue, w.queue, w.ponged = w.queue, last[:0], false
 	if w.space != nil {
 		close(w.space)
 		w.space = nil
@@ -134,13 +154,18 @@ func (w *writer) take(last []byte) (queue []byte, closing bool) {
 	return queue, w.closing
 }
 
+// write gives up when for the time of its patience the network has taken nothing to
+// speak of, and the other side has not said that it reads: a large send buffer may
+// take nothing for long although it empties steadily.
 func (w *writer) write(b []byte) error {
 	for len(b) > 0 {
+		w.taken.Store(false)
 		if err := w.conn.SetWriteDeadline(time.Now().Add(w.patience)); err != nil {
 			return err
 		}
 		n, err := w.conn.Write(b[:min(len(b), 2*chunk)])
-		if err != nil {
+		slow := errors.Is(err, os.ErrDeadlineExceeded) && (n >= progress || w.taken.Load())
+		if err != nil && !slow {
 			return err
 		}
 		b = b[n:]
