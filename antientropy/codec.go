@@ -30,6 +30,7 @@ const (
 	maxReason         = 200 // bytes of a refusal's text
 	maxToldKey        = 128 // bytes of a key that is only reported
 	maxToldRefusals   = 64  // refusals in one answer that carry a text
+	maxKeysAt         = 64  // keys at one position: of a billion keys no four share one
 )
 
 func maxMessage(n int) int {
@@ -145,9 +146,12 @@ func decodePush(b []byte) ([]entry, error) {
 	if n%2 != 0 {
 		r.Fail("key without a state")
 	}
-	entries := make([]entry, 0, n/2)
+	entries := make([]entry, 0, min(n/2, 256)) // a count alone allocates nothing much
 	for range n / 2 {
 		entries = append(entries, entry{r.String(), r.Bytes()})
+		if r.Err() != nil {
+			break
+		}
 	}
 	return entries, closed(methodPush, r)
 }

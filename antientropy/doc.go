@@ -50,7 +50,8 @@
 // at a time and hold none, nor clock, lock or randomness; [Responder] keeps no
 // state at all. Most users will not need them: they are for simulation and for
 // drivers of one's own. No lock is held while a Store, a Caller or an event is
-// called.
+// called. A reconciliation lets others with the same peer go ahead while it tells
+// its events, so an event may start one.
 //
 // # Errors
 //
@@ -68,8 +69,9 @@
 //	antientropy/reconcile  [1, session, message]            → [1, message]
 //	antientropy/pull       [1, limit, skip, positions]      → [1, more, [answer, ...]]
 //
-// A message of a newer version is refused with [ErrVersion]. All peers of a
-// cluster hash keys with one secret.
+// An answer to a pull names at most 64 keys at one position, also in parts: more
+// do not come to share one. A message of a newer version is refused with
+// [ErrVersion]. All peers of a cluster hash keys with one secret.
 //
 // # Testing
 //

@@ -8,8 +8,10 @@ import (
 )
 
 // Events are what a [Loop] tells as it happens. Any of the functions may be nil.
-// They are called from several goroutines at once, with no lock held, and may call
-// the Loop; what they delay is the loop's own work, so they should be quick.
+// They are called from several goroutines at once, with no lock held and no
+// exchange going on in the goroutine that calls, so they may call the Loop, also
+// for an Exchange with the same peer. What they delay is the loop's own work, so
+// they should be quick.
 type Events struct {
 	// OnExchange is told of every exchange that ended: each reconciliation, and each
 	// batch of deltas that was acknowledged or failed, which Strategy tells apart.
@@ -118,5 +120,24 @@ func (e *Events) dropped(d Dropped) {
 func (e *Events) refused(r Refused) {
 	if e.OnRefused != nil {
 		e.OnRefused(r)
+	}
+}
+
+// news is what Events are to be told, in the order in which it happened. It is
+// gathered where something is held, and told once nothing is.
+type news []func(*Events)
+
+func (n *news) exchange(x Exchange)        { *n = append(*n, func(e *Events) { e.exchange(x) }) }
+func (n *news) peerUp(id transport.NodeID) { *n = append(*n, func(e *Events) { e.peerUp(id) }) }
+func (n *news) peerDown(d PeerDown)        { *n = append(*n, func(e *Events) { e.peerDown(d) }) }
+func (n *news) dropped(d Dropped)          { *n = append(*n, func(e *Events) { e.dropped(d) }) }
+func (n *news) refused(r Refused)          { *n = append(*n, func(e *Events) { e.refused(r) }) }
+
+// tell tells everything and starts anew.
+func (n *news) tell(e *Events) {
+	all := *n
+	*n = nil
+	for _, f := range all {
+		f(e)
 	}
 }

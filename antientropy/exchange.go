@@ -3,8 +3,10 @@ package antientropy
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
+	"github.com/eventual-go/eventual/merkle"
 	"github.com/eventual-go/eventual/transport"
 )
 
@@ -12,63 +14,126 @@ import (
 // are told too. It needs no Run, and peer need not be one of Peers. Where another
 // exchange with the peer is under way it waits for that first. A nil error says
 // that the stores agreed on all that both had when it started, but for keys told
-// to Events.OnRefused and those counted as deferred. An exchange that failed keeps
-// what it had merged. Errors are those of the Caller, of [Round.Step], and of ctx.
+// to Events.OnRefused and those counted as deferred; there are deferred ones only
+// where Run sends deltas to the peer. An exchange that failed keeps what it had
+// merged, and has Run try again. Errors are those of the Caller, of [Round.Step],
+// and of ctx.
 func (l *Loop) Exchange(ctx context.Context, peer transport.NodeID) (Exchange, error) {
 	if err := l.check(); err != nil {
 		return Exchange{Peer: peer, Err: err}, err
 	}
-	l.mu.Lock()
-	p := l.peer(peer)
-	l.mu.Unlock()
+	p := l.visit(peer)
+	defer l.depart(p)
 	return l.exchange(ctx, p)
 }
 
-func (l *Loop) exchange(ctx context.Context, p *peer) (Exchange, error) {
-	select {
-	case p.turn <- struct{}{}:
-		defer func() { <-p.turn }()
-	case <-ctx.Done():
-		return Exchange{Peer: p.id, Err: ctx.Err()}, ctx.Err()
+func (l *Loop) visit(id transport.NodeID) *peer {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p := l.peer(id)
+	p.guests++
+	return p
+}
+
+// depart forgets a node that is none of the peers once the last exchange with it
+// is over.
+func (l *Loop) depart(p *peer) {
+	member := l.member(p)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p.guests--
+	if p.guests == 0 && !member && p.leave == nil && l.peers[p.id] == p {
+		l.forget(p)
 	}
+}
+
+// member reports whether p is one of the peers, of which Run, if it runs, knows.
+func (l *Loop) member(p *peer) bool {
+	l.mu.Lock()
+	joined, running := p.leave != nil, l.running
+	l.mu.Unlock()
+	if joined || running || l.Peers == nil {
+		return joined
+	}
+	return slices.Contains(l.Peers(), p.id)
+}
+
+func (l *Loop) exchange(ctx context.Context, p *peer) (Exchange, error) {
+	d := &driving{peer: p}
+	if err := d.enter(ctx); err != nil {
+		return Exchange{Peer: p.id, Err: err}, err
+	}
+	defer d.exit()
 	start := time.Now()
-	d := l.begin(p, start)
+	l.begin(d, start)
 	round, err := l.drive(ctx, d)
 	x := round.Result()
 	x.Err, x.Duration = err, time.Since(start)
 	l.end(ctx, d, round, x)
-	l.Events.exchange(x)
+	d.exit()
+	d.news.tell(&l.Events)
 	return x, err
 }
 
 // A driving is one reconciliation of the loop.
 type driving struct {
 	*peer
+	inside   bool // it has the peer's turn
 	cfg      RoundConfig
 	patience time.Duration // for the first call
 	probing  bool          // the peer did not answer before
 	waited   bool          // deltas waited for the peer before
+	news     news          // not yet told
 }
 
-func (l *Loop) begin(p *peer, now time.Time) *driving {
+// enter waits for the peer's turn.
+func (d *driving) enter(ctx context.Context) error {
+	select {
+	case d.turn <- struct{}{}:
+		d.inside = true
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// exit passes the turn on, if it was not.
+func (d *driving) exit() {
+	if d.inside {
+		d.inside = false
+		<-d.turn
+	}
+}
+
+// tell tells Events what is new, if anything is. Meanwhile others may have the
+// turn: what is told may exchange with the same peer.
+func (l *Loop) tell(ctx context.Context, d *driving) error {
+	if len(d.news) == 0 {
+		return nil
+	}
+	d.exit()
+	d.news.tell(&l.Events)
+	return d.enter(ctx)
+}
+
+func (l *Loop) begin(d *driving, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	p := d.peer
 	p.lastTry = now
 	l.sessions++
-	return &driving{
-		peer:     p,
-		patience: l.patience(p),
-		probing:  p.reached == down,
-		waited:   !l.outbox.Closed(p.id),
-		cfg: RoundConfig{
-			Peer:       p.id,
-			MaxMessage: l.MaxMessage,
-			Session:    l.sessions,
-			Insist:     p.deferred,
-			Refused:    l.refused,
-			InFlight:   func(key string) bool { return l.holds(p.id, key) },
-			Learned:    func(key string, novel []byte) { _ = l.put(key, novel, p.id) },
-		},
+	d.patience = l.patience(p)
+	d.probing = p.reached == down
+	d.waited = !l.outbox.Closed(p.id)
+	d.cfg = RoundConfig{
+		Peer:       p.id,
+		MaxMessage: l.MaxMessage,
+		Session:    l.sessions,
+		Insist:     p.deferred,
+		insistAll:  p.leave == nil, // no deltas, and no next round, to leave anything to
+		Refused:    func(r Refused) { l.refused(&d.news, r) },
+		InFlight:   func(key string) bool { return l.holds(p.id, key) },
+		Learned:    func(key string, novel []byte) { _ = l.put(&d.news, key, novel, p.id) },
 	}
 }
 
@@ -110,14 +175,17 @@ func (l *Loop) step(ctx context.Context, d *driving, round *Round, timeout time.
 		return nil
 	}
 	asked := time.Now()
-	resp, err := l.call(ctx, d.peer, method, req, timeout, attempts)
+	resp, err := l.call(ctx, d, method, req, timeout, attempts)
 	if err != nil {
 		return err
 	}
 	if round.Result().RoundTrips == 0 {
 		l.timed(d.peer, time.Since(asked))
 	}
-	return round.Step(ctx, resp)
+	if err := round.Step(ctx, resp); err != nil {
+		return err
+	}
+	return l.tell(ctx, d)
 }
 
 func (l *Loop) timed(p *peer, d time.Duration) {
@@ -126,10 +194,10 @@ func (l *Loop) timed(p *peer, d time.Duration) {
 	p.roundTrip = max(d, time.Nanosecond)
 }
 
-// call calls p, so many times at most, and notes whether it answered.
-func (l *Loop) call(ctx context.Context, p *peer, method string, req []byte, timeout time.Duration, attempts int) (resp []byte, err error) {
+// call calls the peer, so many times at most, and notes whether it answered.
+func (l *Loop) call(ctx context.Context, d *driving, method string, req []byte, timeout time.Duration, attempts int) (resp []byte, err error) {
 	for range attempts {
-		resp, err = l.callOnce(ctx, p.id, method, req, timeout)
+		resp, err = l.callOnce(ctx, d.id, method, req, timeout)
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
@@ -137,11 +205,11 @@ func (l *Loop) call(ctx context.Context, p *peer, method string, req []byte, tim
 			continue
 		}
 		if answered(err) {
-			l.answered(p)
+			l.answered(&d.news, d.peer)
 		}
 		return resp, err
 	}
-	l.unanswered(p, err)
+	l.unanswered(&d.news, d.peer, err)
 	return nil, err
 }
 
@@ -167,28 +235,35 @@ func unreached(err error) bool {
 // end notes how a reconciliation went.
 func (l *Loop) end(ctx context.Context, d *driving, round *Round, x Exchange) {
 	l.mu.Lock()
-	bytes := l.settle(ctx, d, round, x)
-	l.mu.Unlock()
-	l.tellDropped(d.peer, bytes, x.Err)
-}
-
-func (l *Loop) settle(ctx context.Context, d *driving, round *Round, x Exchange) (dropped int) {
+	defer l.mu.Unlock()
 	p := d.peer
 	p.counts.add(x)
 	l.totals.add(x)
 	switch {
 	case x.Err == nil:
 		p.failures, p.lastSync = 0, time.Now()
-		p.deferred = round.Deferred()
-		if p.leave != nil && l.outbox.Closed(p.id) {
-			signal(p.due) // more was dropped meanwhile
-		}
-	case ctx.Err() != nil:
-	default:
+		p.deferred = deferred(round, p.deferred)
+	case ctx.Err() == nil:
 		p.failures++
+		signal(p.failed)
 	}
 	if x.Err != nil && !d.waited { // it still needs a reconciliation
-		dropped = l.drop(p)
+		l.drop(&d.news, p, x.Err)
 	}
-	return dropped
+	if p.leave != nil && p.failures == 0 && l.outbox.Closed(p.id) {
+		signal(p.due) // nothing else brings it about
+	}
+	d.news.exchange(x)
+}
+
+// deferred is what is left to the next round: what this one left to deltas, and
+// what others left to them meanwhile and this one knew nothing of.
+func deferred(round *Round, before []merkle.Position) []merkle.Position {
+	left := round.Deferred()
+	for _, p := range before {
+		if !round.insists(p) {
+			left = append(left, p)
+		}
+	}
+	return left
 }

@@ -24,7 +24,11 @@ func sumAt(t *merkle.Tree, p merkle.Position) merkle.Fingerprint {
 	return sum
 }
 
+// initiate compares all if there are no ranges, nil or not.
 func initiate(t *merkle.Tree, ranges []merkle.Range, maxMessage int) *merkle.Session {
+	if len(ranges) == 0 {
+		ranges = nil
+	}
 	return merkle.NewSession(t, merkle.SessionConfig{Ranges: ranges, MaxMessage: maxMessage})
 }
 

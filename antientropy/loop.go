@@ -27,7 +27,8 @@ type Loop struct {
 	Store Store
 
 	// Peers returns the nodes to agree with, this one not among them. It is asked at
-	// every interval, so the peers may change.
+	// every interval, so the peers may change, and by Exchange while Run is not
+	// running. Of a node that is not among them nothing is kept.
 	Peers func() []transport.NodeID
 
 	// Caller reaches the peers.
@@ -88,9 +89,11 @@ func (l *Loop) Handler() transport.Handler {
 		Store:      l.Store,
 		MaxMessage: l.MaxMessage,
 		InFlight:   l.holds,
-		Refused:    l.refused,
+		Refused: func(r Refused) {
+			l.telling(func(n *news) { l.refused(n, r) })
+		},
 		Learned: func(from transport.NodeID, key string, novel []byte) {
-			_ = l.put(key, novel, from) // told to Events
+			l.telling(func(n *news) { _ = l.put(n, key, novel, from) })
 		},
 	}
 	return transport.HandlerFunc(func(ctx context.Context, from transport.NodeID, method string, req []byte) ([]byte, error) {
@@ -115,12 +118,33 @@ func (l *Loop) Push(ctx context.Context, key string, delta []byte) error {
 	if len(delta) == 0 {
 		return nil
 	}
-	return l.put(key, delta, "")
+	var err error
+	l.telling(func(n *news) { err = l.put(n, key, delta, "") })
+	return err
+}
+
+// telling has what f reports told after it.
+func (l *Loop) telling(f func(n *news)) {
+	var n news
+	f(&n)
+	n.tell(&l.Events)
 }
 
 // put adds a delta to the outbox and wakes those who send from it.
-func (l *Loop) put(key string, delta []byte, origin transport.NodeID) error {
+func (l *Loop) put(n *news, key string, delta []byte, origin transport.NodeID) error {
+	overflowed, err := l.enqueue(key, delta, origin)
+	for _, d := range overflowed {
+		n.dropped(d)
+	}
+	if err != nil {
+		l.refused(n, Refused{Key: key, Err: err})
+	}
+	return err
+}
+
+func (l *Loop) enqueue(key string, delta []byte, origin transport.NodeID) ([]Dropped, error) {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.setup()
 	overflowed, err := l.outbox.Put(key, delta, origin)
 	for _, p := range l.peers {
@@ -129,19 +153,13 @@ func (l *Loop) put(key string, delta []byte, origin transport.NodeID) error {
 		}
 	}
 	for _, d := range overflowed {
-		p := l.peers[d.Peer]
-		p.counts.Dropped++
-		l.totals.Dropped++
-		signal(p.due)
+		if p := l.peers[d.Peer]; p != nil {
+			p.counts.Dropped++
+			l.totals.Dropped++
+			signal(p.due)
+		}
 	}
-	l.mu.Unlock()
-	for _, d := range overflowed {
-		l.Events.dropped(d)
-	}
-	if err != nil {
-		l.refused(Refused{Key: key, Err: err})
-	}
-	return err
+	return overflowed, err
 }
 
 // Kick has Run reconcile with these peers now, or with all if none is named. It

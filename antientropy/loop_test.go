@@ -237,18 +237,20 @@ func TestTrap30_CallbacksRunWithNoLockHeld(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var calls sync.Map
 		l := &Loop{Store: newFed(), Peers: Static("b"), MaxMessage: small}
-		ask := func(name string) { // deadlocks under a lock
+		ask := func(name string) { // deadlocks under a lock, or in the peer's turn
 			l.Stats()
 			l.Kick()
 			_ = l.Push(t.Context(), "from a callback", encodeSet(1))
-			calls.Store(name, true)
+			if _, again := calls.LoadOrStore(name, true); !again {
+				_, _ = l.Exchange(t.Context(), "b")
+			}
 		}
 		l.Events = Events{
-			OnExchange: func(Exchange) { ask("exchange") },
+			OnExchange: func(x Exchange) { ask(x.Strategy.String()) },
 			OnPeerUp:   func(transport.NodeID) { ask("up") },
 			OnPeerDown: func(PeerDown) { ask("down") },
 			OnDropped:  func(Dropped) { ask("dropped") },
-			OnRefused:  func(Refused) { l.Stats(); calls.Store("refused", true) },
+			OnRefused:  func(Refused) { ask("refused") },
 		}
 		l.Store.(*sets).onLoad = func(*sets, string) { l.Stats() }
 		l.Store.(*sets).onNews = func(string, []byte) { l.Stats() }
@@ -265,12 +267,42 @@ func TestTrap30_CallbacksRunWithNoLockHeld(t *testing.T) {
 		net.Down("b")
 		l.Store.(*sets).add("y", 1)
 		time.Sleep(time.Second)
+		net.Up("b")
+		time.Sleep(3 * time.Second)
+		require.NotEmpty(t, b.get("y"))
 		cancel()
 		done.Wait()
-		for _, name := range []string{"exchange", "up", "down", "dropped", "refused"} {
+		for _, name := range []string{"reconciliation", "deltas", "up", "down", "dropped", "refused"} {
 			_, called := calls.Load(name)
 			require.True(t, called, name)
 		}
+	})
+}
+
+// What one exchange tells comes in the order in which it happened.
+func TestEventsKeepTheirOrder(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := newRig(t, nil, "b")
+		r.store.refuse = func(key string) error {
+			if key == "good" {
+				return nil
+			}
+			return errRefused
+		}
+		for _, key := range []string{"p", "q", "good", "r"} {
+			r.peer("b").add(key, 1)
+		}
+		_, err := r.loop.Exchange(t.Context(), "b")
+		require.NoError(t, err)
+		require.Len(t, r.told, 5)
+		require.Equal(t, "up b", r.told[0])
+		require.ElementsMatch(t, []string{"refused p", "refused q", "refused r"}, r.told[1:4])
+		require.Equal(t, "reconciliation b <nil>", r.told[4])
+
+		r.told, r.fault = nil, failing(transport.ErrUnreachable)
+		_, err = r.loop.Exchange(t.Context(), "b")
+		require.ErrorIs(t, err, transport.ErrUnreachable)
+		require.Equal(t, []string{"down b", "reconciliation b " + err.Error()}, r.told)
 	})
 }
 
@@ -363,7 +395,7 @@ func TestExchangeNeedsNoRun(t *testing.T) {
 	net, a, b := &mem.Network{}, newSets(), newSets()
 	a.add("a", 1)
 	b.add("b", 1)
-	l := &Loop{Store: plain{a}}
+	l := &Loop{Store: plain{a}, Peers: Static("b")}
 	l.Caller = net.Node("a", l.Handler())
 	net.Node("b", (&Loop{Store: plain{b}}).Handler())
 	x, err := l.Exchange(t.Context(), "b")

@@ -19,9 +19,11 @@ type peer struct {
 	id      transport.NodeID
 	pending chan struct{} // holds a token when deltas may be waiting
 	due     chan struct{} // holds a token when a reconciliation is wanted
+	failed  chan struct{} // holds a token when a reconciliation has failed
 	turn    chan struct{} // holds a token while a reconciliation is under way
 
-	leave     context.CancelFunc // ends its goroutines; nil if it has none
+	leave     context.CancelFunc // ends its goroutines; nil if it has none: only with it the queue of id is its own
+	guests    int                // calls of Exchange that are not over
 	abandon   context.CancelFunc // ends the push under way; nil if there is none
 	reached   standing
 	failures  int               // reconciliations in a row that failed
@@ -50,6 +52,7 @@ func (l *Loop) peer(id transport.NodeID) *peer {
 			id:      id,
 			pending: make(chan struct{}, 1),
 			due:     make(chan struct{}, 1),
+			failed:  make(chan struct{}, 1),
 			turn:    make(chan struct{}, 1),
 		}
 		l.peers[id] = p
@@ -67,52 +70,52 @@ func (l *Loop) heard(from transport.NodeID) {
 }
 
 // answered notes that p answered a call.
-func (l *Loop) answered(p *peer) {
+func (l *Loop) answered(n *news, p *peer) {
 	l.mu.Lock()
-	was := p.reached
-	p.reached = up
-	l.mu.Unlock()
-	if was != up {
+	defer l.mu.Unlock()
+	if p.reached != up {
+		p.reached = up
 		signal(p.pending)
-		l.Events.peerUp(p.id)
+		n.peerUp(p.id)
 	}
 }
 
 // unanswered notes that p did not answer: what waits for it is dropped, and a
 // push under way abandoned.
-func (l *Loop) unanswered(p *peer, err error) {
+func (l *Loop) unanswered(n *news, p *peer, err error) {
 	l.mu.Lock()
-	was := p.reached
-	p.reached = down
-	bytes := l.drop(p)
-	l.mu.Unlock()
-	l.tellDropped(p, bytes, err)
-	if was != down {
+	defer l.mu.Unlock()
+	l.drop(n, p, err)
+	if p.reached != down {
+		p.reached = down
 		signal(p.due)
-		l.Events.peerDown(PeerDown{Peer: p.id, Err: err})
+		n.peerDown(PeerDown{Peer: p.id, Err: err})
 	}
 }
 
-// drop drops what waits for p and abandons a push under way. l.mu is held.
-func (l *Loop) drop(p *peer) (bytes int) {
-	bytes = l.outbox.Close(p.id)
-	l.countDropped(p, bytes)
+// drop drops what waits for p, because of err, and abandons a push under way. Of
+// one who left nothing waits, and who has its name now is another. l.mu is held.
+func (l *Loop) drop(n *news, p *peer, err error) {
+	if p.leave != nil {
+		l.dropped(n, p, l.outbox.Close(p.id), err)
+	}
 	if p.abandon != nil {
 		p.abandon()
 	}
-	return bytes
+}
+
+// dropped counts so many bytes that no longer wait, if any. l.mu is held.
+func (l *Loop) dropped(n *news, p *peer, bytes int, err error) {
+	l.countDropped(p, bytes)
+	if bytes > 0 {
+		n.dropped(Dropped{Peer: p.id, Bytes: bytes, Err: err})
+	}
 }
 
 func (l *Loop) countDropped(p *peer, bytes int) {
 	if bytes > 0 {
 		p.counts.Dropped++
 		l.totals.Dropped++
-	}
-}
-
-func (l *Loop) tellDropped(p *peer, bytes int, err error) {
-	if bytes > 0 {
-		l.Events.dropped(Dropped{Peer: p.id, Bytes: bytes, Err: err})
 	}
 }
 

@@ -112,6 +112,10 @@ func readAt(r *wire.Reader) at {
 		return at{equal: true}
 	}
 	n := r.Array()
+	if n > maxKeysAt {
+		r.Fail("more keys than a position has")
+		return at{}
+	}
 	keys := make([]found, 0, min(n, 4))
 	for range n {
 		keys = append(keys, readFound(r))
@@ -146,6 +150,10 @@ func readFound(r *wire.Reader) found {
 	}
 	return f
 }
+
+// told reports whether f brings nothing but the news of a failure. Its key may be
+// cut, so nothing is to be concluded from it.
+func (f *found) told() bool { return f.kind == foundTooLarge || f.kind == foundFailed }
 
 // problem is the error that f stands for, if it brings no state.
 func (f *found) problem(limit int) error {

@@ -43,19 +43,22 @@ func (l *Loop) pushBatch(ctx context.Context, p *peer) (more bool) {
 	resp, err := l.callOnce(call, p.id, b.Method, b.Request, l.timeout())
 	abandoned, reached, lost := call.Err() != nil, answered(err), unreached(err)
 	l.finish(p)
+	var n news
 	x := Exchange{Peer: p.id, Strategy: Deltas, BytesSent: len(b.Request), BytesReceived: len(resp), RoundTrips: 1}
 	if err == nil {
 		x.KeysSent = b.Keys
-		x.KeysRefused, err = l.acked(p, b, resp)
+		x.KeysRefused, err = l.acked(&n, p, b, resp)
 	}
 	x.Err, x.Duration = err, time.Since(start)
 	l.count(p, x)
-	l.Events.exchange(x)
+	n.exchange(x)
+	n.tell(&l.Events)
 	if ctx.Err() != nil || abandoned {
 		return false
 	}
 	if reached {
-		l.answered(p)
+		l.answered(&n, p)
+		n.tell(&l.Events)
 	}
 	return err == nil || l.failed(ctx, p, b, err, lost)
 }
@@ -84,12 +87,12 @@ func (l *Loop) finish(p *peer) {
 	p.abandon = nil
 }
 
-func (l *Loop) acked(p *peer, b Batch, resp []byte) (refused int, err error) {
+func (l *Loop) acked(n *news, p *peer, b Batch, resp []byte) (refused int, err error) {
 	l.mu.Lock()
 	told, err := l.outbox.Acked(p.id, b.ID, resp)
 	l.mu.Unlock()
 	for _, r := range told {
-		l.refused(r)
+		l.refused(n, r)
 	}
 	return len(told), err
 }
@@ -97,20 +100,25 @@ func (l *Loop) acked(p *peer, b Batch, resp []byte) (refused int, err error) {
 // failed has the batch tried again after a pause, or, after one failure too many,
 // has a reconciliation take the place of all that waits.
 func (l *Loop) failed(ctx context.Context, p *peer, b Batch, err error, lost bool) (again bool) {
-	l.mu.Lock()
-	bytes, closed := l.outbox.Failed(p.id, b.ID)
-	l.countDropped(p, bytes)
-	l.mu.Unlock()
-	if !closed {
+	var n news
+	if !l.gaveUp(&n, p, b, err) {
 		return sleep(ctx, leastPause)
 	}
-	l.tellDropped(p, bytes, err)
 	if lost {
-		l.unanswered(p, err)
+		l.unanswered(&n, p, err)
 	} else {
 		signal(p.due)
 	}
+	n.tell(&l.Events)
 	return false
+}
+
+func (l *Loop) gaveUp(n *news, p *peer, b Batch, err error) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	bytes, closed := l.outbox.Failed(p.id, b.ID)
+	l.dropped(n, p, bytes, err)
+	return closed
 }
 
 func (l *Loop) count(p *peer, x Exchange) {

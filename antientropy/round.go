@@ -35,6 +35,9 @@ type RoundConfig struct {
 	// to all the time cannot hide a difference for ever.
 	Insist []merkle.Position
 
+	// insistAll is Insist for every position.
+	insistAll bool
+
 	// Learned, if not nil, is told what the peer's states brought that was new, so
 	// that it can be passed on to other peers. novel is not changed afterwards.
 	Learned func(key string, novel []byte)
@@ -62,7 +65,8 @@ type RoundConfig struct {
 // peer has there, unless it has become equal meanwhile, merges it, and sends its
 // own states where they still differ from the peer's. Both sides may be written to
 // all along. A round that is given up half way has done no harm, and all that it
-// merged stays. A Round is for one goroutine at a time.
+// merged stays. It comes to an end whatever the peer answers: each answer has to
+// bring it further. A Round is for one goroutine at a time.
 type Round struct {
 	store   Store
 	cfg     RoundConfig
@@ -79,7 +83,7 @@ type Round struct {
 	window   int               // how many to ask for at once
 	asked    []question        // what the pull under way asks for
 	skip     int               // keys received of the first of them
-	theirs   map[string]found  // what the peer has at the position being answered
+	part     []found           // those keys, without their states
 	deferred []merkle.Position
 
 	sends []string // keys to send next
@@ -101,7 +105,6 @@ func NewRound(store Store, cfg RoundConfig) *Round {
 		session: initiate(index, cfg.Ranges, limit-messageOverhead),
 		insist:  make(map[merkle.Position]bool, len(cfg.Insist)),
 		window:  1024,
-		theirs:  make(map[string]found),
 		result:  Exchange{Peer: cfg.Peer},
 	}
 	for _, p := range cfg.Insist {
@@ -158,6 +161,8 @@ func (r *Round) Result() Exchange {
 func (r *Round) Deferred() []merkle.Position {
 	return slices.Compact(slices.Sorted(slices.Values(r.deferred)))
 }
+
+func (r *Round) insists(p merkle.Position) bool { return r.cfg.insistAll || r.insist[p] }
 
 func (r *Round) ask(method string, req []byte) { r.method, r.req = method, req }
 

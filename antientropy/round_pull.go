@@ -2,6 +2,7 @@ package antientropy
 
 import (
 	"context"
+	"slices"
 
 	"github.com/eventual-go/eventual/merkle"
 )
@@ -19,11 +20,11 @@ func (r *Round) pull(ctx context.Context) error {
 	for len(r.todo) > 0 && len(r.asked) < most {
 		p := r.todo[0]
 		r.todo = r.todo[1:]
-		if !r.insist[p] && r.inFlight(index, p) {
+		if !r.insists(p) && r.inFlight(index, p) {
 			r.deferred = append(r.deferred, p)
 			continue
 		}
-		r.asked = append(r.asked, question{at: p, sum: sumAt(index, p), insist: r.insist[p]})
+		r.asked = append(r.asked, question{at: p, sum: sumAt(index, p), insist: r.insists(p)})
 	}
 	if len(r.asked) == 0 {
 		r.compare()
@@ -45,23 +46,43 @@ func (r *Round) inFlight(index *merkle.Tree, p merkle.Position) bool {
 	return false
 }
 
-// pulled merges what the peer sent, and goes on to what to send back.
+// pulled merges what the peer sent, and goes on to what to send back. Each answer
+// settles a position or brings at least one of the few keys that a position can
+// have, so no peer keeps a round busy for ever.
 func (r *Round) pulled(ctx context.Context, resp []byte) error {
 	a, err := decodeAnswers(resp, len(r.asked))
 	if err != nil {
 		return err
+	}
+	first := &a.at[0]
+	if r.skip+len(first.keys) > maxKeysAt {
+		return &CorruptError{Method: methodPull, Reason: "more keys than a position has"}
 	}
 	for i := range a.at {
 		if err := r.take(ctx, r.asked[i].at, a.at[i].keys); err != nil {
 			return err
 		}
 	}
-	settled := len(a.at)
-	r.skip, settled = r.partial(a, settled)
-	r.compareAgain(a, settled)
+	skip, settled := r.partial(a, len(a.at))
+	first.keys = append(r.part, first.keys...)
+	r.compareAgain(a.at[:settled])
+	r.skip, r.part = skip, nil
+	if settled < len(a.at) {
+		r.part = known(a.at[settled].keys)
+	}
 	r.asked = r.asked[settled:]
 	r.resize(settled, len(r.asked) == 0)
 	return r.push(ctx)
+}
+
+// known is what to remember of keys until the rest of their position comes.
+func known(keys []found) (kept []found) {
+	for _, f := range keys {
+		if !f.told() {
+			kept = append(kept, found{kind: f.kind, key: f.key, sum: f.sum})
+		}
+	}
+	return kept
 }
 
 // partial leaves the last position to the next pull if more of it is to come.
@@ -92,11 +113,9 @@ func (r *Round) resize(settled int, all bool) {
 func (r *Round) take(ctx context.Context, p merkle.Position, keys []found) error {
 	for i := range keys {
 		f := &keys[i]
-		told := f.kind == foundTooLarge || f.kind == foundFailed
-		if !told && r.hasher.Position(f.key) != p {
+		if !f.told() && r.hasher.Position(f.key) != p {
 			return &CorruptError{Method: methodPull, Reason: "key is not of the position asked for: do both sides hash with the same secret?"}
 		}
-		r.theirs[f.key] = found{kind: f.kind, sum: f.sum}
 		switch f.kind {
 		case foundTooLarge, foundFailed:
 			r.refuse(f.key, f.problem(r.limit))
@@ -126,60 +145,41 @@ func (r *Round) merge(ctx context.Context, key string, state []byte) error {
 	return nil
 }
 
-// compareAgain picks the keys to send back: those at the settled positions that
-// differ from what the peer has there, now that what it has was merged.
-func (r *Round) compareAgain(a *answers, settled int) {
+// compareAgain picks the keys to send back: those at the settled positions, the
+// first of those asked for, that differ from what the peer has there, now that
+// what it has was merged.
+func (r *Round) compareAgain(settled []at) {
 	index := r.store.Index()
-	underway := r.underway()
-	for i := range settled {
-		if a.at[i].equal {
-			continue
-		}
-		p := r.asked[i].at
-		left := underway[p]
-		for key, mine := range keysAt(index, p) {
-			switch their, known := r.theirs[key]; {
-			case !known, their.kind == foundTooLarge, their.kind == foundFailed:
-				r.sends = append(r.sends, key)
-			case their.kind == foundState && their.sum != mine:
-				r.sends = append(r.sends, key)
-			case their.kind == foundState:
-			default:
-				left = true // written to at the peer just now
-			}
-		}
-		if left {
-			r.deferred = append(r.deferred, p)
+	for i, at := range settled {
+		if !at.equal {
+			r.compareAt(index, r.asked[i].at, at.keys)
 		}
 	}
-	r.forget(a, settled)
 }
 
-// underway are the positions of keys that the peer left to its deltas, whether or
-// not they are known here, and in whichever answer they came.
-func (r *Round) underway() map[merkle.Position]bool {
-	var at map[merkle.Position]bool
-	for key, f := range r.theirs {
-		if f.kind != foundUnderway {
-			continue
+func (r *Round) compareAt(index *merkle.Tree, p merkle.Position, theirs []found) {
+	left := slices.ContainsFunc(theirs, func(f found) bool { return f.kind == foundUnderway })
+	for key, mine := range keysAt(index, p) {
+		switch their := lookup(theirs, key); {
+		case their == nil:
+			r.sends = append(r.sends, key)
+		case their.kind != foundState:
+			left = true // written to at the peer just now
+		case their.sum != mine:
+			r.sends = append(r.sends, key)
 		}
-		if at == nil {
-			at = make(map[merkle.Position]bool)
-		}
-		at[r.hasher.Position(key)] = true
 	}
-	return at
+	if left {
+		r.deferred = append(r.deferred, p)
+	}
 }
 
-// forget drops what is known of the settled positions' keys.
-func (r *Round) forget(a *answers, settled int) {
-	if settled == len(a.at) {
-		clear(r.theirs)
-		return
-	}
-	for _, at := range a.at[:settled] {
-		for _, f := range at.keys {
-			delete(r.theirs, f.key)
+// lookup returns the last word about a key, nil if there is none.
+func lookup(theirs []found, key string) *found {
+	for i := range slices.Backward(theirs) {
+		if f := &theirs[i]; f.key == key && !f.told() {
+			return f
 		}
 	}
+	return nil
 }

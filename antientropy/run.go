@@ -61,7 +61,7 @@ func (l *Loop) exit() {
 func (l *Loop) follow(ctx context.Context, u updates) {
 	for key, delta := range u.Updates(ctx) {
 		if err := l.Push(ctx, key, delta); err != nil && ctx.Err() == nil && !isTooLarge(err) {
-			l.refused(Refused{Key: key, Err: err})
+			l.telling(func(n *news) { l.refused(n, Refused{Key: key, Err: err}) })
 		}
 		if ctx.Err() != nil {
 			return
@@ -132,13 +132,24 @@ func (l *Loop) refresh(ctx context.Context, work *sync.WaitGroup) {
 		}
 	}
 	for id, p := range l.peers {
-		if !member[id] && p.leave != nil {
+		switch {
+		case member[id]:
+		case p.leave != nil:
 			p.leave()
-			delete(l.peers, id)
-			l.outbox.Forget(id)
+			p.leave = nil // an exchange under way has nothing more to do with the queue
+			l.forget(p)
+		case p.guests == 0:
+			l.forget(p)
 		}
 	}
-	l.turns = slices.DeleteFunc(l.turns, func(p *peer) bool { return !member[p.id] })
+	l.turns = slices.DeleteFunc(l.turns, func(p *peer) bool { return p.leave == nil })
+}
+
+// forget drops all that is known of a node. Should it come back, it is another
+// peer. l.mu is held.
+func (l *Loop) forget(p *peer) {
+	delete(l.peers, p.id)
+	l.outbox.Forget(p.id)
 }
 
 // join starts the two goroutines of a peer. l.mu is held.
@@ -161,6 +172,8 @@ func (l *Loop) keep(ctx context.Context, p *peer) {
 		select {
 		case <-ctx.Done():
 			return
+		case <-p.failed:
+			continue // the time of the next attempt is another
 		case <-p.due:
 		case <-again.C:
 		}

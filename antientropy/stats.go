@@ -61,7 +61,8 @@ type PeerStats struct {
 	Counts
 }
 
-// Stats returns the counts up to now, of all peers that the Loop knows.
+// Stats returns the counts up to now. Its peers are those of Loop.Peers, and others
+// while an Exchange with them goes on.
 func (l *Loop) Stats() Stats {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -80,13 +81,13 @@ func (l *Loop) Stats() Stats {
 	return s
 }
 
-// refused counts and tells a key that could not be exchanged.
-func (l *Loop) refused(r Refused) {
+// refused counts a key that could not be exchanged, and has it told.
+func (l *Loop) refused(n *news, r Refused) {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.refusals++
 	if isTooLarge(r.Err) {
 		l.tooLarge++
 	}
-	l.mu.Unlock()
-	l.Events.refused(r)
+	n.refused(r)
 }
