@@ -21,6 +21,13 @@
 //	ORSet          elements               an addition wins over a removal that has not seen it
 //	LWWRegister    one value              the latest timestamp wins, the others are lost
 //	MVRegister     values                 all that nobody has overwritten are kept, side by side
+//	MaxRegister    the greatest value     the greatest stays
+//	MinRegister    the least value        the least stays
+//	TwoPhaseSet    elements               a removal is final
+//	RWSet          elements               a removal wins over an addition that has not seen it
+//	LWWSet         elements               for each element the latest timestamp wins
+//	EWFlag         on or off, at first off  an enabling wins over a disabling that has not seen it
+//	DWFlag         on or off, at first on   a disabling wins over an enabling that has not seen it
 //
 // Which one? Count with a counter, collect in a set. For one value of which the last may win take LWWRegister: a
 // title, a setting. Where a lost write would hurt take MVRegister and let the reader decide. What must never be

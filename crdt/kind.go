@@ -94,18 +94,31 @@ func (k *Kinds) add(kind Kind) error {
 	return nil
 }
 
-// Standard returns the table of this package's kinds: GCounter (tag 1), PNCounter (2), GSet[string] (3),
-// ORSet[string] (4), LWWRegister[string] (5) and MVRegister[string] (6). Add your own by [Kinds.With].
+// Standard returns the table of this package's kinds; elements, keys and values are strings, extremes int64:
+//
+//	1 GCounter               5 LWWRegister[string]    9 TwoPhaseSet[string]   13 DWFlag
+//	2 PNCounter              6 MVRegister[string]    10 RWSet[string]
+//	3 GSet[string]           7 MaxRegister[int64]    11 LWWSet[string]
+//	4 ORSet[string]          8 MinRegister[int64]    12 EWFlag
+//
+// Add your own by [Kinds.With].
 func Standard() *Kinds { return standard() }
 
 var standard = sync.OnceValue(func() *Kinds {
 	kinds, _ := NewKinds( // cannot fail: the tags differ
-		NewKind[GCounter](formGCounter.tag, "gcounter"),
-		NewKind[PNCounter](formPNCounter.tag, "pncounter"),
-		NewKind[GSet[string]](formGSet.tag, "gset"),
-		NewKind[ORSet[string]](formORSet.tag, "orset"),
-		NewKind[LWWRegister[string]](formLWWRegister.tag, "lwwregister"),
-		NewKind[MVRegister[string]](formMVRegister.tag, "mvregister"),
+		NewKind[GCounter](formGCounter.tag, formGCounter.name),
+		NewKind[PNCounter](formPNCounter.tag, formPNCounter.name),
+		NewKind[GSet[string]](formGSet.tag, formGSet.name),
+		NewKind[ORSet[string]](formORSet.tag, formORSet.name),
+		NewKind[LWWRegister[string]](formLWWRegister.tag, formLWWRegister.name),
+		NewKind[MVRegister[string]](formMVRegister.tag, formMVRegister.name),
+		NewKind[MaxRegister[int64]](formMaxRegister.tag, formMaxRegister.name),
+		NewKind[MinRegister[int64]](formMinRegister.tag, formMinRegister.name),
+		NewKind[TwoPhaseSet[string]](formTwoPhaseSet.tag, formTwoPhaseSet.name),
+		NewKind[RWSet[string]](formRWSet.tag, formRWSet.name),
+		NewKind[LWWSet[string]](formLWWSet.tag, formLWWSet.name),
+		NewKind[EWFlag](formEWFlag.tag, formEWFlag.name),
+		NewKind[DWFlag](formDWFlag.tag, formDWFlag.name),
 	)
 	return kinds
 })

@@ -1,0 +1,232 @@
+package crdt
+
+import (
+	"iter"
+	"maps"
+	"slices"
+
+	"github.com/eventual-go/eventual/vclock"
+)
+
+// LWWSet is a set with removal in which, for each element by itself, the last write wins: it is in or out by the
+// addition or removal with the latest timestamp, on all replicas alike. Of an addition and a removal with one
+// timestamp the removal wins.
+//
+// A write comes after everything that its replica has seen of the element, also if the clock is behind, see
+// [LWWSet.Add]. But of writes that have not seen one another it is the clocks that decide: choose [ORSet] or [RWSet]
+// where the outcome must not depend on them.
+//
+// The zero LWWSet is empty and ready to use. It may be read by several goroutines, but not while one changes it; copy
+// it by Clone. All operations take O(1) map operations an element, and merging costs O(size of the argument). An
+// element costs 16 bytes beside itself, and a removed one remains, as its timestamp. See the package documentation
+// for the types that can be encoded; others work in memory.
+//
+// It is the LWW-element-Set of Shapiro et al. 2011, section 3.3.3, with the later of both timestamps in place of two,
+// and biased to removal as in Baquero's "delta-enabled-crdts". It is meant for the stamps of a [vclock.HLC].
+type LWWSet[E comparable] struct {
+	m       map[E]lastWrite
+	writers roster
+	n       int // elements that are in
+	latest  vclock.Timestamp
+}
+
+// lastWrite is the last write of one element. Its replica is a place in the roster of the set.
+type lastWrite struct {
+	wall    int64
+	logical uint32
+	who     uint32 // place in the roster · 2, + 1 for a removal
+}
+
+func (w lastWrite) removal() bool { return w.who&1 == 1 }
+
+// roster lists the replicas that a set speaks of, so that it needs to name each only once.
+type roster struct {
+	ids   []vclock.ReplicaID // in order of appearance
+	order []uint32           // places in ids, in order of replica
+}
+
+// place returns the place of r in ids, and gives it one if need be.
+func (t *roster) place(r vclock.ReplicaID) uint32 {
+	i, ok := slices.BinarySearchFunc(t.order, r, func(at uint32, r vclock.ReplicaID) int {
+		return t.ids[at].Compare(r)
+	})
+	if !ok {
+		t.ids = append(t.ids, r)
+		t.order = slices.Insert(t.order, i, uint32(len(t.ids)-1))
+	}
+	return t.order[i]
+}
+
+// Add puts the elements in and returns the delta. Where ts does not come after the last write of an element that is
+// known here, the addition gets the next timestamp after that, with the replica of ts: a write wins over what it
+// saw. Let the clock observe the timestamps of others, see [LWWSet.Latest], and that remains the exception. To add
+// an element again is news, since it then outlasts later removals by others.
+func (s *LWWSet[E]) Add(ts vclock.Timestamp, elems ...E) (delta *LWWSet[E]) {
+	return s.write(ts, elems, false)
+}
+
+// Remove takes the elements out, also those that are not in, and returns the delta: additions with earlier
+// timestamps that arrive later have no effect. For ts see [LWWSet.Add].
+func (s *LWWSet[E]) Remove(ts vclock.Timestamp, elems ...E) (delta *LWWSet[E]) {
+	return s.write(ts, elems, true)
+}
+
+func (s *LWWSet[E]) write(ts vclock.Timestamp, elems []E, removal bool) (delta *LWWSet[E]) {
+	delta = new(LWWSet[E])
+	for _, e := range elems {
+		if _, ok := delta.m[e]; ok {
+			continue
+		}
+		at := ts
+		if last, ok := s.m[e]; ok && ts.Compare(s.at(last)) <= 0 {
+			at = successor(s.at(last), ts.Replica)
+		}
+		if s.put(e, at, removal) {
+			delta.put(e, at, removal)
+		}
+	}
+	return delta
+}
+
+// at returns the timestamp of w, a write of s.
+func (s *LWWSet[E]) at(w lastWrite) vclock.Timestamp {
+	return vclock.Timestamp{Wall: w.wall, Logical: w.logical, Replica: s.writers.ids[w.who>>1]}
+}
+
+// put takes in a write of e, and reports whether it is the last one.
+func (s *LWWSet[E]) put(e E, at vclock.Timestamp, removal bool) (changed bool) {
+	last, known := s.m[e]
+	if known {
+		c := at.Compare(s.at(last))
+		if c < 0 || c == 0 && (last.removal() || !removal) {
+			return false
+		}
+	}
+	if s.m == nil {
+		s.m = make(map[E]lastWrite)
+	}
+	was := known && !last.removal()
+	w := lastWrite{at.Wall, at.Logical, s.writers.place(at.Replica) << 1}
+	if removal {
+		w.who++
+	}
+	s.m[e] = w
+	switch {
+	case was && removal:
+		s.n--
+	case !was && !removal:
+		s.n++
+	}
+	if at.Compare(s.latest) > 0 {
+		s.latest = at
+	}
+	return true
+}
+
+// Reset takes out all elements that are known here, and returns the delta: any later addition wins over it. Each is
+// removed at the timestamp of its addition.
+func (s *LWWSet[E]) Reset() (delta *LWWSet[E]) {
+	delta = new(LWWSet[E])
+	for e := range s.All() {
+		delta.put(e, s.at(s.m[e]), true)
+	}
+	s.Merge(delta)
+	return delta
+}
+
+// Has reports whether e is in.
+func (s *LWWSet[E]) Has(e E) bool {
+	last, ok := s.writes()[e]
+	return ok && !last.removal()
+}
+
+// Explain tells when e was added, if it is in, or removed, if it is out. Earlier writes are forgotten.
+func (s *LWWSet[E]) Explain(e E) Explanation {
+	last, ok := s.writes()[e]
+	switch {
+	case !ok:
+		return Explanation{}
+	case last.removal():
+		return Explanation{AgainstAt: s.at(last)}
+	}
+	return Explanation{Present: true, ForAt: s.at(last)}
+}
+
+// Len is the number of elements.
+func (s *LWWSet[E]) Len() int {
+	if s == nil {
+		return 0
+	}
+	return s.n
+}
+
+// Empty reports whether there are no elements. Removals may still be remembered.
+func (s *LWWSet[E]) Empty() bool { return s.Len() == 0 }
+
+// Latest returns the latest timestamp in the set, of additions and removals, for the clock to observe.
+func (s *LWWSet[E]) Latest() vclock.Timestamp {
+	if s == nil {
+		return vclock.Timestamp{}
+	}
+	return s.latest
+}
+
+// All yields the elements in no particular order. The set must not change meanwhile.
+func (s *LWWSet[E]) All() iter.Seq[E] {
+	return func(yield func(E) bool) {
+		for e, last := range s.writes() {
+			if !last.removal() && !yield(e) {
+				return
+			}
+		}
+	}
+}
+
+func (s *LWWSet[E]) writes() map[E]lastWrite {
+	if s == nil {
+		return nil
+	}
+	return s.m
+}
+
+// Context returns an empty context: this set goes by time and mints no events.
+func (s *LWWSet[E]) Context() *vclock.Context { return new(vclock.Context) }
+
+// Delta returns the whole set: a context says nothing about timestamps, so no write can be ruled out.
+func (s *LWWSet[E]) Delta(*vclock.Context) *LWWSet[E] { return s.Clone() }
+
+// Merge takes in what o knows. See [Lattice].
+func (s *LWWSet[E]) Merge(o *LWWSet[E]) (changed bool) {
+	if s == o {
+		return false
+	}
+	for e, last := range o.writes() {
+		changed = s.put(e, o.at(last), last.removal()) || changed
+	}
+	return changed
+}
+
+// MergeNovel merges o and returns what was new in it: the writes that won. See [Delta].
+func (s *LWWSet[E]) MergeNovel(o *LWWSet[E]) (novel *LWWSet[E], changed bool) {
+	novel = new(LWWSet[E])
+	if s == o {
+		return novel, false
+	}
+	for e, last := range o.writes() {
+		if at := o.at(last); s.put(e, at, last.removal()) {
+			novel.put(e, at, last.removal())
+		}
+	}
+	return novel, len(novel.m) > 0
+}
+
+// Clone returns a set of its own with the same state.
+func (s *LWWSet[E]) Clone() *LWWSet[E] {
+	if s == nil {
+		return new(LWWSet[E])
+	}
+	c := *s
+	c.m = maps.Clone(s.m)
+	c.writers = roster{slices.Clone(s.writers.ids), slices.Clone(s.writers.order)}
+	return &c
+}

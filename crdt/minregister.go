@@ -1,0 +1,77 @@
+package crdt
+
+import "github.com/eventual-go/eventual/vclock"
+
+var formMinRegister = form{"minregister", 8}
+
+// MinRegister holds the least of all values written to it: of concurrent writes the least stays. It only moves down,
+// so it cannot be reset.
+//
+// Values are in canonical order: by size for numbers, and by bytes for strings and for everything binary, see the
+// package documentation. A float that is not a number is the greatest. Types that cannot be encoded have no order,
+// and replicas that hold such values do not agree.
+//
+// The zero MinRegister is unset and ready to use. It may be read by several goroutines, but not while one changes
+// it; copy it by Clone. All operations take O(1). Values are kept as they are given: do not change what a slice or
+// pointer in T refers to.
+type MinRegister[T any] struct{ x extreme[T] }
+
+// Set writes v and returns the delta, which is empty unless v is less than all that is known here.
+func (r *MinRegister[T]) Set(v T) (delta *MinRegister[T]) {
+	delta = new(MinRegister[T])
+	if r.x.write(v, down) {
+		delta.x = r.x
+	}
+	return delta
+}
+
+// Value returns the least value, and whether there is one.
+func (r *MinRegister[T]) Value() (v T, ok bool) {
+	x := r.core()
+	return x.value, x.written
+}
+
+func (r *MinRegister[T]) core() (x extreme[T]) {
+	if r != nil {
+		x = r.x
+	}
+	return x
+}
+
+// Empty reports whether there is no value.
+func (r *MinRegister[T]) Empty() bool { return !r.core().written }
+
+// Merge takes in what o knows. See [Lattice].
+func (r *MinRegister[T]) Merge(o *MinRegister[T]) (changed bool) {
+	return o != nil && r.x.merge(&o.x, down)
+}
+
+// MergeNovel merges o and returns o if its value is less. See [Delta].
+func (r *MinRegister[T]) MergeNovel(o *MinRegister[T]) (novel *MinRegister[T], changed bool) {
+	if !r.Merge(o) {
+		return new(MinRegister[T]), false
+	}
+	return o.Clone(), true
+}
+
+// Context returns an empty context: values are not events.
+func (r *MinRegister[T]) Context() *vclock.Context { return new(vclock.Context) }
+
+// Delta returns the whole register: a context says nothing about values, so none can be ruled out.
+func (r *MinRegister[T]) Delta(*vclock.Context) *MinRegister[T] { return r.Clone() }
+
+// Clone returns a register of its own with the same state.
+func (r *MinRegister[T]) Clone() *MinRegister[T] { return &MinRegister[T]{r.core()} }
+
+// AppendBinary appends the wire form. It returns a [*TypeError] if T, or this value, cannot be encoded.
+func (r *MinRegister[T]) AppendBinary(b []byte) ([]byte, error) {
+	return r.core().append(formMinRegister, b)
+}
+
+// UnmarshalBinary replaces the register by the one in b, of which it keeps nothing. It returns a
+// [*CorruptError], [*MismatchError], [*VersionError] or [*TypeError] and changes nothing if b is not a
+// MinRegister of T.
+func (r *MinRegister[T]) UnmarshalBinary(b []byte) error { return r.x.unmarshal(formMinRegister, b) }
+
+// MarshalJSON writes the value, or null if there is none.
+func (r *MinRegister[T]) MarshalJSON() ([]byte, error) { return r.core().json() }
