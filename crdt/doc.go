@@ -28,10 +28,14 @@
 //	LWWSet         elements               for each element the latest timestamp wins
 //	EWFlag         on or off, at first off  an enabling wins over a disabling that has not seen it
 //	DWFlag         on or off, at first on   a disabling wins over an enabling that has not seen it
+//	LWWMap         a value for each key   for each key the latest timestamp wins, removals included
+//	Log            entries, in order      all entries are kept, in one order that respects causality
+//	BoundedCounter a sum that stays >= 0  all count: each was covered by rights that its replica held
 //
 // Which one? Count with a counter, collect in a set. For one value of which the last may win take LWWRegister: a
 // title, a setting. Where a lost write would hurt take MVRegister and let the reader decide. What must never be
-// exceeded or promised twice, such as a stock or a seat, needs more than merging: none of these types can refuse.
+// exceeded, such as a stock, takes a BoundedCounter: a replica refuses what it holds no rights for, and asks others
+// for some. What must be unique needs agreement, which merging cannot give.
 //
 // # Elements and values
 //

@@ -97,9 +97,9 @@ func (k *Kinds) add(kind Kind) error {
 // Standard returns the table of this package's kinds; elements, keys and values are strings, extremes int64:
 //
 //	1 GCounter               5 LWWRegister[string]    9 TwoPhaseSet[string]   13 DWFlag
-//	2 PNCounter              6 MVRegister[string]    10 RWSet[string]
-//	3 GSet[string]           7 MaxRegister[int64]    11 LWWSet[string]
-//	4 ORSet[string]          8 MinRegister[int64]    12 EWFlag
+//	2 PNCounter              6 MVRegister[string]    10 RWSet[string]         14 LWWMap[string, string]
+//	3 GSet[string]           7 MaxRegister[int64]    11 LWWSet[string]        15 Log[string]
+//	4 ORSet[string]          8 MinRegister[int64]    12 EWFlag                16 BoundedCounter
 //
 // Add your own by [Kinds.With].
 func Standard() *Kinds { return standard() }
@@ -119,6 +119,9 @@ var standard = sync.OnceValue(func() *Kinds {
 		NewKind[LWWSet[string]](formLWWSet.tag, formLWWSet.name),
 		NewKind[EWFlag](formEWFlag.tag, formEWFlag.name),
 		NewKind[DWFlag](formDWFlag.tag, formDWFlag.name),
+		NewKind[LWWMap[string, string]](formLWWMap.tag, formLWWMap.name),
+		NewKind[Log[string]](formLog.tag, formLog.name),
+		NewKind[BoundedCounter](formBoundedCounter.tag, formBoundedCounter.name),
 	)
 	return kinds
 })
