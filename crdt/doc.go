@@ -31,6 +31,7 @@
 //	LWWMap         a value for each key   for each key the latest timestamp wins, removals included
 //	Log            entries, in order      all entries are kept, in one order that respects causality
 //	BoundedCounter a sum that stays >= 0  all count: each was covered by rights that its replica held
+//	ORMap          fields, nested         a removal takes away exactly what it saw under a field, at any depth
 //
 // Which one? Count with a counter, collect in a set. For one value of which the last may win take LWWRegister: a
 // title, a setting. Where a lost write would hurt take MVRegister and let the reader decide. What must never be

@@ -1,0 +1,151 @@
+package crdt
+
+import (
+	"cmp"
+	"iter"
+	"slices"
+
+	"github.com/eventual-go/eventual/vclock"
+)
+
+// orIndex finds living entries by their dots: for each replica the numbers in order, in chunks, so that putting
+// one among many moves few. No chunk and no lane is empty.
+type orIndex[K comparable] struct {
+	lanes []orLane[K] // sorted by replica
+}
+
+type orLane[K comparable] struct {
+	replica vclock.ReplicaID
+	chunks  [][]orRef[K]
+}
+
+type orRef[K comparable] struct {
+	seq   uint64
+	entry *orEntry[K]
+}
+
+func (x *orIndex[K]) lane(r vclock.ReplicaID) (int, bool) {
+	return slices.BinarySearchFunc(x.lanes, r, func(l orLane[K], r vclock.ReplicaID) int {
+		return l.replica.Compare(r)
+	})
+}
+
+// search returns the place of the first number that is not below seq, and whether it is equal.
+func (l *orLane[K]) search(seq uint64) (c, p int, found bool) {
+	c, _ = slices.BinarySearchFunc(l.chunks, seq, func(chunk []orRef[K], seq uint64) int {
+		return cmp.Compare(chunk[len(chunk)-1].seq, seq)
+	})
+	if c == len(l.chunks) {
+		return c, 0, false
+	}
+	p, found = slices.BinarySearchFunc(l.chunks[c], seq, func(at orRef[K], seq uint64) int {
+		return cmp.Compare(at.seq, seq)
+	})
+	return c, p, found
+}
+
+// find returns the entry that has d, or nil.
+func (x *orIndex[K]) find(d vclock.Dot) *orEntry[K] {
+	i, ok := x.lane(d.Replica)
+	if !ok {
+		return nil
+	}
+	c, p, found := x.lanes[i].search(d.Seq)
+	if !found {
+		return nil
+	}
+	return x.lanes[i].chunks[c][p].entry
+}
+
+// in yields the numbers in s that live, with their entries, in order.
+func (x *orIndex[K]) in(s vclock.Span) iter.Seq2[uint64, *orEntry[K]] {
+	return func(yield func(uint64, *orEntry[K]) bool) {
+		i, ok := x.lane(s.Replica)
+		if !ok {
+			return
+		}
+		c, p, _ := x.lanes[i].search(s.Lo)
+		for _, chunk := range x.lanes[i].chunks[c:] {
+			for _, at := range chunk[p:] {
+				if at.seq > s.Hi || !yield(at.seq, at.entry) {
+					return
+				}
+			}
+			p = 0
+		}
+	}
+}
+
+// insert makes d lead to e, and reports whether it led nowhere.
+func (x *orIndex[K]) insert(d vclock.Dot, e *orEntry[K]) bool {
+	i, ok := x.lane(d.Replica)
+	if !ok {
+		x.lanes = slices.Insert(x.lanes, i, orLane[K]{replica: d.Replica})
+	}
+	l := &x.lanes[i]
+	c, p, found := l.search(d.Seq)
+	switch at := (orRef[K]{d.Seq, e}); {
+	case found:
+		l.chunks[c][p] = at
+	case c == len(l.chunks):
+		l.push(at)
+	default:
+		l.chunks[c] = slices.Insert(l.chunks[c], p, at)
+		l.split(c)
+	}
+	return !found
+}
+
+// push appends at.
+func (l *orLane[K]) push(at orRef[K]) {
+	if last := len(l.chunks) - 1; last >= 0 && len(l.chunks[last]) < chunkSize {
+		l.chunks[last] = append(l.chunks[last], at)
+		return
+	}
+	l.chunks = append(l.chunks, []orRef[K]{at})
+}
+
+// split makes two of chunk c if it is too long.
+func (l *orLane[K]) split(c int) {
+	chunk := l.chunks[c]
+	if len(chunk) <= chunkSize {
+		return
+	}
+	upper := slices.Clone(chunk[chunkSize/2:])
+	clear(chunk[chunkSize/2:])
+	l.chunks[c] = chunk[:chunkSize/2]
+	l.chunks = slices.Insert(l.chunks, c+1, upper)
+}
+
+// remove makes d lead nowhere.
+func (x *orIndex[K]) remove(d vclock.Dot) {
+	i, ok := x.lane(d.Replica)
+	if !ok {
+		return
+	}
+	l := &x.lanes[i]
+	c, p, found := l.search(d.Seq)
+	if !found {
+		return
+	}
+	l.chunks[c] = slices.Delete(l.chunks[c], p, p+1)
+	switch {
+	case len(l.chunks) == 1 && len(l.chunks[0]) == 0:
+		x.lanes = slices.Delete(x.lanes, i, i+1)
+	case len(l.chunks[c]) == 0:
+		l.chunks = slices.Delete(l.chunks, c, c+1)
+	case c+1 < len(l.chunks):
+		l.join(c)
+	case c > 0:
+		l.join(c - 1)
+	}
+}
+
+// join makes one of the chunks c and c+1 where both are nearly empty.
+func (l *orLane[K]) join(c int) {
+	if len(l.chunks[c])+len(l.chunks[c+1]) > chunkSize/4 {
+		return
+	}
+	l.chunks[c] = append(l.chunks[c], l.chunks[c+1]...)
+	l.chunks = slices.Delete(l.chunks, c+1, c+2)
+}

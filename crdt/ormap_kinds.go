@@ -1,0 +1,203 @@
+package crdt
+
+import (
+	"cmp"
+	"iter"
+	"math"
+	"math/bits"
+	"slices"
+
+	"github.com/eventual-go/eventual/vclock"
+)
+
+// CounterField is a counter in an [ORMap]. All additions count but those that a removal has seen.
+type CounterField[K comparable] struct{ at orPlace[K] }
+
+// Add counts n more, or less if n is negative, on behalf of replica r and returns the delta, which is empty if n
+// is 0 or r is zero. Only one writer may use r at a time, and r must never be used again by one who has forgotten
+// events of r.
+func (c CounterField[K]) Add(r vclock.ReplicaID, n int64) (delta *ORMap[K]) {
+	delta = new(ORMap[K])
+	if n != 0 {
+		c.at.write(r, orEntry[K]{n: n}, nil, delta)
+	}
+	return delta
+}
+
+// Value is the sum of what was added and not removed. It stops at the ends of int64 instead of wrapping round. It
+// takes O(n) for n additions that are not folded.
+func (c CounterField[K]) Value() int64 { return c.at.node().sum() }
+
+// sum adds up the entries of a counter in 128 bits.
+func (n *orNode[K]) sum() int64 {
+	var hi int64
+	var lo, carry uint64
+	for e := n.first(""); e != nil; e = e.next {
+		lo, carry = bits.Add64(lo, uint64(e.n), 0)
+		hi += e.n>>63 + int64(carry)
+	}
+	switch {
+	case hi == int64(lo)>>63:
+		return int64(lo)
+	case hi < 0:
+		return math.MinInt64
+	}
+	return math.MaxInt64
+}
+
+// Empty reports whether nothing was added, or all of it was removed; then there is no such counter. One that went
+// up and down again is 0 and not empty.
+func (c CounterField[K]) Empty() bool { return c.at.node() == nil }
+
+// Reset takes away what was added as far as it is known here, and returns the delta.
+func (c CounterField[K]) Reset() (delta *ORMap[K]) { return c.at.reset() }
+
+// SetField is a set of strings in an [ORMap]. An addition wins over a removal that has not seen it.
+type SetField[K comparable] struct{ at orPlace[K] }
+
+// Add puts the elements in on behalf of replica r and returns the delta. For r see [CounterField.Add].
+func (s SetField[K]) Add(r vclock.ReplicaID, elems ...string) (delta *ORMap[K]) {
+	delta = new(ORMap[K])
+	there := SetField[K]{orPlace[K]{delta, s.at.path, FieldSet}}
+	for _, elem := range elems {
+		if !there.Has(elem) {
+			s.at.write(r, orEntry[K]{text: elem}, s.at.node().first(elem), delta)
+		}
+	}
+	return delta
+}
+
+// Remove takes the elements out as far as their additions are known here, and returns the delta.
+func (s SetField[K]) Remove(elems ...string) (delta *ORMap[K]) {
+	delta = new(ORMap[K])
+	for _, elem := range elems {
+		walkChain(s.at.node().first(elem), func(e *orEntry[K]) { s.at.m.kill(e, delta) })
+	}
+	return delta
+}
+
+// Has reports whether elem is in.
+func (s SetField[K]) Has(elem string) bool { return s.at.node().first(elem) != nil }
+
+// Len is the number of elements.
+func (s SetField[K]) Len() int {
+	if n := s.at.node(); n != nil {
+		return len(n.elems)
+	}
+	return 0
+}
+
+// All yields the elements in no particular order. The map must not change meanwhile.
+func (s SetField[K]) All() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		n := s.at.node()
+		if n == nil {
+			return
+		}
+		for elem := range n.elems {
+			if !yield(elem) {
+				return
+			}
+		}
+	}
+}
+
+// Empty reports whether there are no elements; then there is no such set.
+func (s SetField[K]) Empty() bool { return s.at.node() == nil }
+
+// Reset takes out all elements that are known here, and returns the delta.
+func (s SetField[K]) Reset() (delta *ORMap[K]) { return s.at.reset() }
+
+// LWWField is a register in an [ORMap]. Of concurrent writes it shows the one with the latest timestamp, and of
+// equal timestamps the greater value. The others are kept, unseen, until a write or a removal that knows of them
+// takes them away: if the latest is removed by one who knew only of that, the next is shown.
+type LWWField[K comparable] struct{ at orPlace[K] }
+
+// Set writes v on behalf of replica r over all that is known here, and returns the delta. If ts does not come
+// after the present timestamp, the write gets the next one after that, as in [LWWRegister.Set]. For r see
+// [CounterField.Add].
+func (l LWWField[K]) Set(r vclock.ReplicaID, ts vclock.Timestamp, v string) (delta *ORMap[K]) {
+	delta = new(ORMap[K])
+	if last := l.at.node().latest(); last != nil && ts.Compare(last.more.time) <= 0 {
+		ts = successor(last.more.time, ts.Replica)
+	}
+	l.at.write(r, orEntry[K]{text: v, more: &orMore{time: ts}}, l.at.node().first(""), delta)
+	return delta
+}
+
+// latest returns the entry that a register shows, or nil.
+func (n *orNode[K]) latest() (last *orEntry[K]) {
+	for e := n.first(""); e != nil; e = e.next {
+		if last == nil || cmp.Or(e.more.time.Compare(last.more.time), cmp.Compare(e.text, last.text)) > 0 {
+			last = e
+		}
+	}
+	return last
+}
+
+// Value returns the value, and whether there is one.
+func (l LWWField[K]) Value() (v string, ok bool) {
+	if last := l.at.node().latest(); last != nil {
+		return last.text, true
+	}
+	return "", false
+}
+
+// Timestamp returns when the value was written, the zero Timestamp if there is none.
+func (l LWWField[K]) Timestamp() vclock.Timestamp {
+	if last := l.at.node().latest(); last != nil {
+		return last.more.time
+	}
+	return vclock.Timestamp{}
+}
+
+// Empty reports whether there is no value; then there is no such register.
+func (l LWWField[K]) Empty() bool { return l.at.node() == nil }
+
+// Reset takes away the writes that are known here, and returns the delta. Other than with [LWWRegister.Reset] a
+// write that this one has not seen stays, whatever its timestamp.
+func (l LWWField[K]) Reset() (delta *ORMap[K]) { return l.at.reset() }
+
+// MVField is a register in an [ORMap] that holds the values of all writes that were not overwritten.
+type MVField[K comparable] struct{ at orPlace[K] }
+
+// Set writes v on behalf of replica r over all values that are known here, and returns the delta. For r see
+// [CounterField.Add].
+func (v MVField[K]) Set(r vclock.ReplicaID, value string) (delta *ORMap[K]) {
+	delta = new(ORMap[K])
+	v.at.write(r, orEntry[K]{text: value}, v.at.node().first(""), delta)
+	return delta
+}
+
+// Values returns the values in order, nil if there are none. Equal ones, written concurrently, are all there.
+func (v MVField[K]) Values() []string { return v.at.node().texts() }
+
+func (n *orNode[K]) texts() (texts []string) {
+	for e := n.first(""); e != nil; e = e.next {
+		texts = append(texts, e.text)
+	}
+	slices.Sort(texts)
+	return texts
+}
+
+// Empty reports whether there are no values; then there is no such register.
+func (v MVField[K]) Empty() bool { return v.at.node() == nil }
+
+// Reset takes away the values that are known here, and returns the delta.
+func (v MVField[K]) Reset() (delta *ORMap[K]) { return v.at.reset() }
+
+// FlagField is a flag in an [ORMap]. Enabling it wins over disabling it at the same time.
+type FlagField[K comparable] struct{ at orPlace[K] }
+
+// Enable raises the flag on behalf of replica r and returns the delta. For r see [CounterField.Add].
+func (f FlagField[K]) Enable(r vclock.ReplicaID) (delta *ORMap[K]) {
+	delta = new(ORMap[K])
+	f.at.write(r, orEntry[K]{}, f.at.node().first(""), delta)
+	return delta
+}
+
+// Disable lowers the flag as far as it is known here to be up, and returns the delta. Then there is no such flag.
+func (f FlagField[K]) Disable() (delta *ORMap[K]) { return f.at.reset() }
+
+// Enabled reports whether the flag is up.
+func (f FlagField[K]) Enabled() bool { return f.at.node() != nil }
