@@ -68,6 +68,12 @@
 // program can decode. [Kinds.Join] merges values for those who have only bytes. Most users meet these through package
 // crdt/store.
 //
+// # What a peer lacks
+//
+// Types that are [Causal] tell what they have seen, and give just what is missing to one who has seen less: a peer
+// sends its Context, or for a whole Value its [Contexts], and gets a Delta. Handover gives what a departed replica
+// left to a successor, so that clocks do not grow for ever; see [HandoverError] for what all must agree on.
+//
 // # Concurrency
 //
 // A state may be read by several goroutines, but not while one changes it. Kinds and Kind may be used concurrently.

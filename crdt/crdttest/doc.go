@@ -18,6 +18,7 @@
 //     truthfully whether it changed anything;
 //   - deltas mean what the mutation did, in any grouping and order, with loss and repetition;
 //   - MergeNovel, where there is one, returns exactly what was new;
+//   - Delta(since), where there is one beside Context, is all that a peer lacks, and claims nothing more;
 //   - the wire form is canonical, and hostile bytes are refused without a panic or a change;
 //   - clones are independent.
 //

@@ -1,18 +1,22 @@
 package crdttest
 
 import (
+	"flag"
 	"fmt"
 	"runtime"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"pgregory.net/rapid"
+
+	"github.com/eventual-go/eventual/vclock"
 )
 
 // flawed is a maximum with one flaw.
 type flawed struct {
 	n    *byte
 	flaw string
+	seen *vclock.Context
 }
 
 func (f *flawed) Merge(o *flawed) bool {
@@ -43,6 +47,49 @@ func (f *flawed) MergeNovel(o *flawed) (*flawed, bool) {
 	return novel, changed
 }
 
+func (f *flawed) Context() *vclock.Context {
+	seen := new(vclock.Context)
+	n := uint64(*f.n)
+	if f.flaw == "a context of the future" && n > 3 {
+		n += 100
+	}
+	if f.flaw != "no context" {
+		seen.AddSpan(vclock.Span{Replica: writer(0, 0).Replica, Lo: 1, Hi: n})
+	}
+	if f.flaw == "shares its context" {
+		return f.shared(seen)
+	}
+	return seen
+}
+
+// shared keeps a context in the state.
+func (f *flawed) shared(seen *vclock.Context) *vclock.Context {
+	if f.seen == nil {
+		f.seen = new(vclock.Context)
+	}
+	f.seen.Merge(seen)
+	return f.seen
+}
+
+func (f *flawed) Delta(since *vclock.Context) *flawed {
+	delta := newFlawed(f.flaw)
+	known := since.Has(vclock.Dot{Replica: writer(0, 0).Replica, Seq: uint64(*f.n)})
+	if !known || f.flaw == "no context" {
+		*delta.n = *f.n
+	}
+	switch {
+	case f.flaw == "lacks nothing":
+		*delta.n = 0
+	case f.flaw == "claims more" && known:
+		*delta.n = *f.n + 1
+	case f.flaw == "sends itself":
+		return f
+	case f.flaw == "shares what is lacking":
+		delta.n = f.n
+	}
+	return delta
+}
+
 func (f *flawed) Clone() *flawed {
 	c := newFlawed(f.flaw)
 	*c.n = *f.n
@@ -70,7 +117,7 @@ func (f *flawed) UnmarshalBinary(b []byte) error {
 	return fmt.Errorf("%d bytes", len(b))
 }
 
-func newFlawed(flaw string) *flawed { return &flawed{new(byte), flaw} }
+func newFlawed(flaw string) *flawed { return &flawed{n: new(byte), flaw: flaw} }
 
 func suiteOf(flaw string) Suite[*flawed] {
 	return Suite[*flawed]{
@@ -115,6 +162,8 @@ func fails(t *testing.T, law func(c *checker[*flawed]), flaw string) bool {
 
 // Each flaw is found by the law that speaks of it, and a type without flaw passes all.
 func TestLawsFindFlaws(t *testing.T) {
+	assert.NoError(t, flag.Set("rapid.nofailfile", "true")) // what fails here is meant to
+	defer func() { assert.NoError(t, flag.Set("rapid.nofailfile", "false")) }()
 	type law = func(c *checker[*flawed])
 	var (
 		merge   law = (*checker[*flawed]).merge
@@ -123,8 +172,9 @@ func TestLawsFindFlaws(t *testing.T) {
 		clone   law = (*checker[*flawed]).clone
 		codec   law = (*checker[*flawed]).codec
 		hostile law = (*checker[*flawed]).hostile
+		since   law = (*checker[*flawed]).since
 	)
-	for _, l := range []law{merge, deltas, novelty, clone, codec, hostile} {
+	for _, l := range []law{merge, deltas, novelty, clone, codec, hostile, since} {
 		assert.False(t, fails(t, l, ""))
 	}
 	for flaw, l := range map[string]law{
@@ -140,6 +190,13 @@ func TestLawsFindFlaws(t *testing.T) {
 		"panics on short input": hostile,
 		"half decodes":          hostile,
 		"takes more":            hostile,
+
+		"lacks nothing":           since,
+		"claims more":             since,
+		"sends itself":            since,
+		"shares what is lacking":  since,
+		"shares its context":      since,
+		"a context of the future": since,
 	} {
 		assert.True(t, fails(t, l, flaw), flaw)
 	}

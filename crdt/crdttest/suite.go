@@ -51,6 +51,9 @@ func Laws[P crdt.State[P]](t *testing.T, s Suite[P]) {
 	if _, ok := any(s.New()).(crdt.Delta[P]); ok {
 		run("MergeNovel", (*checker[P]).novelty)
 	}
+	if _, ok := any(s.New()).(crdt.Causal[P]); ok {
+		run("Since", (*checker[P]).since)
+	}
 	run("Clone", (*checker[P]).clone)
 	run("Codec", (*checker[P]).codec)
 	run("HostileBytes", (*checker[P]).hostile)

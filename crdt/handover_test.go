@@ -1,0 +1,275 @@
+package crdt_test
+
+import (
+	"bytes"
+	"fmt"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/eventual-go/eventual/crdt"
+	"github.com/eventual-go/eventual/crdt/crdttest"
+	"github.com/eventual-go/eventual/vclock"
+)
+
+// inheritable is a type with Handover.
+type inheritable[P any] interface {
+	crdt.Causal[P]
+	crdt.State[P]
+	MergeNovel(P) (P, bool)
+	Handover(at P, to vclock.ReplicaID, from ...vclock.ReplicaID) (bool, error)
+}
+
+// cluster runs each replica twice: as it would be without handovers, and with. What is said of one is said of the
+// other.
+type cluster[P inheritable[P]] struct {
+	*rapid.T
+	suite    crdttest.Suite[P]
+	ids      []vclock.ReplicaID
+	plain    []P
+	handed   []P
+	done     []int // how many of the agreements each replica has carried out
+	sent     []envelope[P]
+	agreed   []agreement[P]
+	present  func(P) string
+	stamp    int64
+	departed int
+}
+
+type envelope[P any] struct{ plain, handed P }
+
+type agreement[P any] struct {
+	at    P // of the handed
+	plain P
+	to    vclock.ReplicaID
+	from  []vclock.ReplicaID
+}
+
+// settle carries out the first n agreements on a copy.
+func (c *cluster[P]) settle(s P, n int) P {
+	s = s.Clone()
+	for _, a := range c.agreed[:n] {
+		if _, err := s.Handover(a.at, a.to, a.from...); err != nil {
+			c.Fatalf("refused: %v: %x", err, c.bytes(s))
+		}
+	}
+	return s
+}
+
+func (c *cluster[P]) bytes(s P) []byte {
+	b, err := s.AppendBinary(nil)
+	if err != nil {
+		c.Fatal(err)
+	}
+	return b
+}
+
+// same checks that x is what y becomes when all agreements are carried out.
+func (c *cluster[P]) same(what string, x, y P) {
+	c.Helper()
+	n := len(c.agreed)
+	if got, want := c.bytes(c.settle(x, n)), c.bytes(c.settle(y, n)); !bytes.Equal(got, want) {
+		c.Fatalf("%s:\n got %x\nwant %x", what, got, want)
+	}
+}
+
+func (c *cluster[P]) replica(name string) int { return rapid.IntRange(0, len(c.ids)-1).Draw(c.T, name) }
+
+// active is a replica that has not departed.
+func (c *cluster[P]) active(name string) int {
+	return rapid.IntRange(c.departed, len(c.ids)-1).Draw(c.T, name)
+}
+
+// write makes one change, twice. Mutations draw alike since they draw from a fixed table.
+func (c *cluster[P]) write(op func(s P, by crdttest.Writer) P) {
+	i := c.active("writer")
+	c.stamp++
+	by := crdttest.Writer{Replica: c.ids[i], Stamp: vclock.Timestamp{Wall: c.stamp, Replica: c.ids[i]}}
+	mixed := c.isMixed(i)
+	m := envelope[P]{op(c.plain[i], by).Clone(), op(c.handed[i], by).Clone()}
+	if mixed {
+		m = envelope[P]{c.plain[i].Clone(), c.handed[i].Clone()}
+	}
+	c.sent = append(c.sent, m)
+}
+
+// isMixed reports whether replica i has heard of a successor before it has carried out the agreement. Then something
+// that has ended may look alive under its old name, and be ended again by a delta: true, and more than the delta says
+// that a replica without handovers sends. So only whole states compare.
+func (c *cluster[P]) isMixed(i int) bool {
+	seen := c.handed[i].Context()
+	for _, a := range c.agreed[c.done[i]:] {
+		if seen.Max(a.to) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// receive merges a message at replica i. One that has carried out agreements does so on arrival, before or after.
+func (c *cluster[P]) receive(i int, m envelope[P]) {
+	c.plain[i].Merge(m.plain)
+	in := m.handed.Clone()
+	if rapid.Bool().Draw(c.T, "before") {
+		in = c.settle(in, c.done[i])
+	}
+	if rapid.Bool().Draw(c.T, "novel") {
+		c.handed[i].MergeNovel(in)
+	} else {
+		c.handed[i].Merge(in)
+	}
+	c.handed[i] = c.settle(c.handed[i], c.done[i])
+}
+
+func (c *cluster[P]) step(ops []func(s P, by crdttest.Writer) P) {
+	switch rapid.IntRange(0, 5).Draw(c.T, "step") {
+	case 0, 1:
+		c.write(rapid.SampledFrom(ops).Draw(c.T, "op"))
+	case 2:
+		if len(c.sent) > 0 { // late, repeated
+			c.receive(c.active("to"), rapid.SampledFrom(c.sent).Draw(c.T, "message"))
+		}
+	case 3:
+		from, to := c.replica("from"), c.active("to")
+		c.receive(to, envelope[P]{c.plain[from].Clone(), c.handed[from].Clone()})
+	case 4:
+		from, to := c.active("from"), c.active("to")
+		plain := c.plain[from].Delta(c.plain[to].Context())
+		c.receive(to, envelope[P]{plain, c.handed[from].Delta(c.handed[to].Context())})
+	default:
+		i := c.active("who")
+		c.done[i] = rapid.IntRange(c.done[i], len(c.agreed)).Draw(c.T, "agreements")
+		c.handed[i] = c.settle(c.handed[i], c.done[i])
+	}
+	for i := range c.ids {
+		c.same(fmt.Sprintf("replica %d differs from one that never handed over", i), c.handed[i], c.plain[i])
+	}
+}
+
+// depart lets the next replica write no more, and has all agree on what it leaves, together with what was inherited
+// before: everybody gets all of it first, and then states of all are merged into the cut.
+func (c *cluster[P]) depart() {
+	gone := c.departed
+	c.departed++
+	for i := range c.ids {
+		c.done[i] = len(c.agreed)
+		c.receive(i, envelope[P]{c.plain[gone].Clone(), c.handed[gone].Clone()})
+	}
+	for range rapid.IntRange(0, 3).Draw(c.T, "writes between the rounds") {
+		c.write(c.reset)
+	}
+	a := agreement[P]{
+		at: c.suite.New(), plain: c.suite.New(),
+		to: vclock.Named(fmt.Sprint([]string{"estate", "0"}[gone%2], gone)), from: []vclock.ReplicaID{c.ids[gone]},
+	}
+	if len(c.agreed) > 0 {
+		a.from = append(a.from, c.agreed[len(c.agreed)-1].to)
+	}
+	for i := range c.ids {
+		a.at.Merge(c.handed[i])
+		a.plain.Merge(c.plain[i])
+	}
+	c.agreed = append(c.agreed, a)
+}
+
+func (c *cluster[P]) reset(s P, _ crdttest.Writer) P {
+	r, ok := any(s).(interface{ Reset() P })
+	if !ok {
+		c.Fatal("no Reset")
+	}
+	return r.Reset()
+}
+
+// testHandover runs random executions with departures. With every message in every order, late and repeated, and with
+// replicas that are late to carry out what was agreed, states equal those without any handover.
+func testHandover[P inheritable[P]](t *testing.T, s crdttest.Suite[P], show func(P) string,
+	ops ...func(s P, by crdttest.Writer) P) {
+	rapid.Check(t, func(t *rapid.T) {
+		c := &cluster[P]{T: t, suite: s, present: show, ids: []vclock.ReplicaID{idA, idB, idC, vclock.Named("d")}}
+		for range c.ids {
+			c.plain, c.handed = append(c.plain, s.New()), append(c.handed, s.New())
+			c.done = append(c.done, 0)
+		}
+		for range rapid.IntRange(1, 3).Draw(t, "departures") {
+			for range rapid.IntRange(0, 8).Draw(t, "steps") {
+				c.step(ops)
+			}
+			c.depart()
+		}
+		for range rapid.IntRange(0, 10).Draw(t, "steps") {
+			c.step(ops)
+		}
+		c.finish()
+	})
+}
+
+// finish merges everything everywhere, and compares what shows.
+func (c *cluster[P]) finish() {
+	plain, handed := c.suite.New(), c.suite.New()
+	for i := range c.ids {
+		plain.Merge(c.plain[i])
+		handed.Merge(c.handed[i])
+	}
+	for _, m := range rapid.Permutation(c.sent).Draw(c.T, "order") {
+		plain.Merge(m.plain)
+		handed.Merge(m.handed)
+	}
+	handed = c.settle(handed, len(c.agreed))
+	c.same("merging and handing over differ in another order", handed, plain)
+	if got, want := c.present(handed), c.present(plain); got != want {
+		c.Fatalf("shows %s, want %s", got, want)
+	}
+	last := c.agreed[len(c.agreed)-1]
+	for span := range handed.Context().All() {
+		for _, a := range c.agreed {
+			for _, r := range a.from {
+				if span.Replica == r {
+					c.Fatalf("still has %v", span)
+				}
+			}
+		}
+	}
+	if changed, err := handed.Handover(last.at, last.to, last.from...); changed || err != nil {
+		c.Fatalf("the second time: %v, %v", changed, err)
+	}
+}
+
+type pn = crdt.PNCounter
+
+func addsOf(n int64) func(c *pn, by crdttest.Writer) *pn {
+	return func(c *pn, by crdttest.Writer) *pn { return c.Add(by.Replica, n) }
+}
+
+func TestTrap16_PNCounterHandover(t *testing.T) {
+	testHandover(t, pncounters(), func(c *pn) string { return fmt.Sprint(c.Value()) },
+		addsOf(3), addsOf(-5), addsOf(100), func(c *pn, _ crdttest.Writer) *pn { return c.Reset() })
+}
+
+func TestTrap16_GCounterHandover(t *testing.T) {
+	add := func(n uint64) func(c *crdt.GCounter, by crdttest.Writer) *crdt.GCounter {
+		return func(c *crdt.GCounter, by crdttest.Writer) *crdt.GCounter { return c.Add(by.Replica, n) }
+	}
+	testHandover(t, gcounters(), func(c *crdt.GCounter) string { return fmt.Sprint(c.Value()) },
+		add(3), add(100), add(1), func(c *crdt.GCounter, _ crdttest.Writer) *crdt.GCounter { return c.Reset() })
+}
+
+func TestTrap16_ORSetHandover(t *testing.T) {
+	add := func(e ...string) func(s *set, by crdttest.Writer) *set {
+		return func(s *set, by crdttest.Writer) *set { return s.Add(by.Replica, e...) }
+	}
+	remove := func(e string) func(s *set, by crdttest.Writer) *set {
+		return func(s *set, _ crdttest.Writer) *set { return s.Remove(e) }
+	}
+	testHandover(t, orsets(), func(s *set) string { s.CheckInvariants(); return fmt.Sprint(sorted(s)) },
+		add("x"), add("y", "z"), add("z"), remove("x"), remove("z"))
+}
+
+func TestTrap16_MVRegisterHandover(t *testing.T) {
+	type register = crdt.MVRegister[string]
+	testHandover(t, mvregisters(), func(m *register) string { return fmt.Sprint(m.Values()) },
+		func(m *register, by crdttest.Writer) *register { return m.Set(by.Replica, fmt.Sprint(by.Stamp.Wall)) },
+		func(m *register, by crdttest.Writer) *register {
+			return m.Put(by.Replica, nil, fmt.Sprint(by.Stamp.Wall))
+		},
+		func(m *register, _ crdttest.Writer) *register { return m.Reset() })
+}
