@@ -37,7 +37,7 @@ func (s *ORSet[E]) Delta(since *vclock.Context) (delta *ORSet[E]) {
 func (s *ORSet[E]) eachLive(span vclock.Span, visit func(e E, d vclock.Dot)) {
 	k := s.live.from(span.Replica, span.Lo)
 	for i, ok := k.slot(span.Hi); ok; i, ok = k.slot(span.Hi) {
-		visit(s.live.slots[i].elem, s.live.dot(i))
+		visit(s.live.elem(i), s.live.dot(i))
 		k.next()
 	}
 }
@@ -46,7 +46,7 @@ func (s *ORSet[E]) eachLive(span vclock.Span, visit func(e E, d vclock.Dot)) {
 func (s *ORSet[E]) lives(e E, d vclock.Dot) bool {
 	k := s.live.from(d.Replica, d.Seq)
 	i, ok := k.slot(d.Seq)
-	return ok && s.live.slots[i].elem == e
+	return ok && s.live.elem(i) == e
 }
 
 // Explain says which additions keep e in. Removals leave nothing behind that names an element, so there is never

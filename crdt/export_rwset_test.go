@@ -6,9 +6,9 @@ func (s *RWSet[E]) Parts() (parts []*RWSet[E]) {
 	for d := range dots(&s.seen) {
 		part := new(RWSet[E])
 		part.seen.Add(d)
-		for i := range s.live.slots {
-			if s.live.slots[i].seq > 0 && s.live.dot(uint32(i)) == d {
-				part.insert(s.live.slots[i].elem, d)
+		for m, live := range s.marks() {
+			if live == d {
+				part.insert(m, d)
 			}
 		}
 		parts = append(parts, part)
@@ -16,13 +16,24 @@ func (s *RWSet[E]) Parts() (parts []*RWSet[E]) {
 	return parts
 }
 
+// marks yields the marks in force with their dots, found by way of the elements.
+func (s *RWSet[E]) marks() func(yield func(mark[E], vclock.Dot) bool) {
+	return func(yield func(mark[E], vclock.Dot) bool) {
+		for head := range s.live.heads() {
+			for i := range s.live.ring(head) {
+				if !yield(s.live.elem(i), s.live.dot(i)) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // Living returns the dots in force, found one by one.
 func (s *RWSet[E]) Living() *vclock.Context {
 	c := new(vclock.Context)
-	for i := range s.live.slots {
-		if s.live.slots[i].seq > 0 {
-			c.Add(s.live.dot(uint32(i)))
-		}
+	for _, d := range s.marks() {
+		c.Add(d)
 	}
 	return c
 }

@@ -42,10 +42,9 @@ func (s *ORSet[E]) Parts() (parts []*ORSet[E]) {
 	for d := range dots(&s.seen) {
 		part := new(ORSet[E])
 		part.seen.Add(d)
-		for i := range s.live.slots {
-			if s.live.slots[i].seq > 0 && s.live.dot(uint32(i)) == d {
-				part.live.insert(s.live.slots[i].elem, d)
-			}
+		at := s.live.from(d.Replica, d.Seq)
+		if i, ok := at.slot(d.Seq); ok {
+			part.live.insert(s.live.elem(i), d)
 		}
 		parts = append(parts, part)
 	}
@@ -80,37 +79,84 @@ func dots(c *vclock.Context) map[vclock.Dot]bool {
 
 // CheckInvariants panics where the index of the set contradicts itself.
 func (s *ORSet[E]) CheckInvariants() {
-	inLanes, heads, elements := 0, 0, make(map[E]bool)
-	for k, l := range s.live.lanes {
-		last := uint64(0)
-		for _, chunk := range l.chunks {
-			if len(chunk) == 0 || len(chunk) > chunkSize {
-				panic("chunk size")
-			}
-			for _, i := range chunk {
-				at := s.live.slots[i]
-				if at.seq <= last || at.lane != uint32(k) || !s.seen.Has(s.live.dot(i)) {
-					panic("lane out of order, or dot not seen")
-				}
-				if head, ok := s.live.lookup(at.elem); !ok || s.live.slots[head].elem != at.elem {
-					panic("element not found")
-				}
-				if s.live.slots[at.next].prev != i || s.live.slots[at.prev].next != i {
-					panic("ring broken")
-				}
-				if at.head {
+	dots, heads, elements := 0, 0, make(map[E]bool)
+	for k := range s.live.lanes {
+		last := int64(-1)
+		for _, c := range s.live.lanes[k].chunks {
+			must(c.n > 0 && c.n <= chunkSize && (c.list == nil || len(c.list) == int(c.n)), "chunk size")
+			must(s.live.lowOf(c.slot(0)) == c.low && s.live.lowOf(c.slot(c.len()-1)) == c.top, "bounds of a chunk")
+			for p := range c.len() {
+				i := c.slot(p)
+				must(int64(s.live.lowOf(i)) > last, "lane out of order")
+				must(s.live.at(i).lane&^shared == uint32(k) && s.seen.Has(s.live.dot(i)), "dot not seen")
+				last = int64(s.live.lowOf(i))
+				if s.checkSlot(i) {
 					heads++
 				}
-				last = at.seq
-				elements[at.elem] = true
-				inLanes++
+				elements[s.live.elem(i)] = true
+				dots++
 			}
 		}
 	}
-	if inLanes+len(s.live.free) != len(s.live.slots) || len(elements) != s.live.n || heads != s.live.n {
-		panic("slots lost")
+	must(dots+s.live.unused == s.live.size() && dots == s.live.dots(), "slots lost")
+	must(len(elements) == s.live.n && heads == s.live.n, "elements lost")
+	s.checkOrder()
+	s.checkFree()
+	s.checkIndex()
+}
+
+func must(holds bool, what string) {
+	if !holds {
+		panic(what)
 	}
-	if s.live.find != nil && len(s.live.find) != s.live.n {
-		panic("map has too much")
+}
+
+// checkSlot reports whether the slot is the head of its ring.
+func (s *ORSet[E]) checkSlot(i uint32) bool {
+	at := s.live.at(i)
+	head, ok := s.live.lookup(at.elem)
+	must(ok && s.live.at(head).elem == at.elem, "element not found")
+	l, ok := s.live.rings[i]
+	must(ok == at.isShared(), "links without a ring")
+	if ok {
+		must(l.next != i && s.live.rings[l.next].prev == i && s.live.rings[l.prev].next == i, "ring broken")
+		must(s.live.at(l.next).elem == at.elem, "ring of two elements")
 	}
+	must((head == i) == s.live.isHead(at, i), "head")
+	return head == i
+}
+
+func (s *ORSet[E]) checkOrder() {
+	must(len(s.live.order) == len(s.live.lanes), "lanes lost")
+	for i := 1; i < len(s.live.order); i++ {
+		l := &s.live.lanes[s.live.order[i]]
+		must(s.live.lanes[s.live.order[i-1]].compare(l.replica, l.high) < 0, "lanes out of order")
+	}
+}
+
+func (s *ORSet[E]) checkFree() {
+	n := 0
+	for i := s.live.free; i > 0; i = s.live.at(i - 1).low {
+		must(!s.live.at(i-1).inUse(), "free slot in use")
+		n++
+	}
+	must(n == s.live.unused, "free slots lost")
+	must(s.live.unused <= max(roomySlots, s.live.size()/2), "memory not given back")
+}
+
+func (s *ORSet[E]) checkIndex() {
+	must(s.live.index != nil || s.live.size() <= fewSlots, "no index")
+	used := 0
+	for p := range s.live.index {
+		g := &s.live.index[p]
+		for k, cell := range g.cells {
+			must(k < g.len() || cell == 0 && g.tags>>(8*k) == 0, "group with a gap")
+		}
+		for k, cell := range g.cells[:g.len()] {
+			hash, i := openCell(cell)
+			must(hash == hashOf(s.live.elem(i)) && tagOf(hash) == g.tags>>(8*k)&0xff, "hash or tag")
+			used++
+		}
+	}
+	must(s.live.index == nil || used == s.live.n, "index has too much")
 }

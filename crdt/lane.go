@@ -1,123 +1,379 @@
 package crdt
 
 import (
+	"cmp"
+	"iter"
 	"slices"
 
 	"github.com/eventual-go/eventual/vclock"
 )
 
-// lane lists the live dots of one replica: the slots in order of their sequence numbers, in chunks, so that
-// removing one out of many moves few. No chunk is empty.
+// lane lists live dots of one replica: the slots in order of their sequence numbers, of which all have the same
+// upper half. A replica with more events has further lanes. The slots are in chunks, so that removing one out of
+// many moves few. No chunk is empty.
 type lane struct {
 	replica vclock.ReplicaID
-	chunks  [][]uint32
+	high    uint32
+	chunks  []chunk
 }
 
-// chunkSize is the most slots a chunk has.
-const chunkSize = 256
+// chunk lists slots: those of list, or if that is nil, n slots from first on in order of their numbers too. Most
+// chunks are of the latter kind, since replicas count up and slots are taken in order.
+type chunk struct {
+	low, top uint32 // lower half of the lowest and of the highest sequence number
+	first, n uint32
+	list     []uint32
+}
 
-func (l lane) clone() lane {
-	l.chunks = slices.Clone(l.chunks)
-	for i := range l.chunks {
-		l.chunks[i] = slices.Clone(l.chunks[i])
+const (
+	chunkSize = 256 // the most slots of a chunk
+	// runSize is from which length on a run of slots stays one, rather than becoming a list for the sake of those
+	// that come after it.
+	runSize = 32
+)
+
+func (l *lane) seq(low uint32) uint64 { return uint64(l.high)<<32 | uint64(low) }
+
+func (l *lane) compare(r vclock.ReplicaID, high uint32) int {
+	if c := l.replica.Compare(r); c != 0 {
+		return c
 	}
-	return l
+	return cmp.Compare(l.high, high)
 }
 
-// search returns the place of the first slot of l whose sequence number is not below seq, and whether it is
-// equal.
-func (s *dotStore[E]) search(l *lane, seq uint64) (c, p int, found bool) {
-	c, _ = slices.BinarySearchFunc(l.chunks, seq, func(chunk []uint32, seq uint64) int {
-		return s.compareSeq(chunk[len(chunk)-1], seq)
-	})
+// slot is the slot at place p.
+func (c *chunk) slot(p int) uint32 {
+	if c.list == nil {
+		return c.first + uint32(p)
+	}
+	return c.list[p]
+}
+
+func (c *chunk) len() int { return int(c.n) }
+
+// appendTo appends the slots to a list.
+func (c *chunk) appendTo(list []uint32) []uint32 {
+	if c.list != nil {
+		return append(list, c.list...)
+	}
+	for i := range c.n {
+		list = append(list, c.first+i)
+	}
+	return list
+}
+
+// spell turns a run of slots into a list, with room for some more.
+func (c *chunk) spell() {
+	if c.list == nil {
+		c.list = c.appendTo(make([]uint32, 0, c.n+4))
+	}
+}
+
+// insert puts slot i at place p.
+func (c *chunk) insert(p int, i uint32) {
+	if p == c.len() && c.list == nil && i == c.first+c.n {
+		c.n++
+		return
+	}
+	c.spell()
+	c.list = slices.Insert(c.list, p, i)
+	c.n++
+}
+
+// remove takes out the slot at place p.
+func (c *chunk) remove(p int) {
+	last := c.len() - 1
+	if p > 0 && p < last {
+		c.spell()
+	}
+	switch {
+	case c.list != nil:
+		c.list = slices.Delete(c.list, p, p+1)
+	case p == 0:
+		c.first++
+	}
+	c.n--
+}
+
+// renumber gives the slots new numbers, in the same order for slots that are in the order of their numbers.
+func (l *lane) renumber(number func(slot uint32) uint32) {
+	l.chunks = slices.Clone(l.chunks)
+	for k := range l.chunks {
+		c := &l.chunks[k]
+		if c.list == nil {
+			c.first = number(c.first)
+			continue
+		}
+		c.list = slices.Clone(c.list)
+		for p, i := range c.list {
+			c.list[p] = number(i)
+		}
+		if isRun(c.list) {
+			c.first, c.list = c.list[0], nil
+		}
+	}
+}
+
+func isRun(list []uint32) bool {
+	for p, i := range list {
+		if i != list[0]+uint32(p) {
+			return false
+		}
+	}
+	return true
+}
+
+// cloneLanes copies the lists of all lanes into few arrays.
+func cloneLanes(lanes []lane) []lane {
+	chunks, listed := 0, 0
+	for k := range lanes {
+		chunks += len(lanes[k].chunks)
+		for c := range lanes[k].chunks {
+			listed += len(lanes[k].chunks[c].list)
+		}
+	}
+	lanes = slices.Clone(lanes)
+	all, lists := make([]chunk, 0, chunks), make([]uint32, 0, listed)
+	for k := range lanes {
+		n := len(all)
+		all = append(all, lanes[k].chunks...)
+		lanes[k].chunks = all[n:len(all):len(all)]
+	}
+	for k := range all {
+		if c := &all[k]; c.list != nil {
+			n := len(lists)
+			lists = append(lists, c.list...)
+			c.list = lists[n:len(lists):len(lists)]
+		}
+	}
+	return lanes
+}
+
+// lowOf is the lower half of the sequence number of slot i.
+func (s *dotStore[E]) lowOf(i uint32) uint32 { return s.at(i).low }
+
+// place returns the place of the first slot of l whose sequence number is not below low, and whether it is equal.
+func (s *dotStore[E]) place(l *lane, low uint32) (c, p int, found bool) {
+	c, end := 0, len(l.chunks)
+	for c < end {
+		if mid := int(uint(c+end) / 2); l.chunks[mid].top < low {
+			c = mid + 1
+		} else {
+			end = mid
+		}
+	}
 	if c == len(l.chunks) {
 		return c, 0, false
 	}
-	p, found = slices.BinarySearchFunc(l.chunks[c], seq, s.compareSeq)
+	p, found = s.placeIn(&l.chunks[c], low)
 	return c, p, found
 }
 
-// compareSeq compares the sequence number of slot i with seq.
-func (s *dotStore[E]) compareSeq(i uint32, seq uint64) int {
-	switch at := s.slots[i].seq; {
-	case at < seq:
-		return -1
-	case at > seq:
-		return 1
+// placeIn does so in a chunk whose last slot is not below low. Sequence numbers rise by at least 1 from slot to
+// slot, and mostly by no more: so the place is no farther than their difference, and mostly just there.
+func (s *dotStore[E]) placeIn(c *chunk, low uint32) (p int, found bool) {
+	if low <= c.low {
+		return 0, low == c.low
 	}
-	return 0
+	end := int(min(c.n-1, low-c.low))
+	if s.lowOf(c.slot(end)) == low {
+		return end, true
+	}
+	for p = 1; p < end; {
+		if mid := int(uint(p+end) / 2); s.lowOf(c.slot(mid)) < low {
+			p = mid + 1
+		} else {
+			end = mid
+		}
+	}
+	return p, s.lowOf(c.slot(p)) == low
 }
 
 // enlist puts slot i into l, and reports whether its sequence number was new there.
 func (s *dotStore[E]) enlist(l *lane, i uint32) bool {
-	seq := s.slots[i].seq
-	c, p, found := s.search(l, seq)
+	low := s.lowOf(i)
+	if last := len(l.chunks) - 1; last < 0 || l.chunks[last].top < low {
+		l.push(i, low)
+		return true
+	}
+	c, p, found := s.place(l, low)
 	if found {
 		return false
 	}
-	if c == len(l.chunks) {
-		l.push(i)
-		return true
-	}
-	l.chunks[c] = slices.Insert(l.chunks[c], p, i)
-	if chunk := l.chunks[c]; len(chunk) > chunkSize {
-		upper := slices.Clone(chunk[chunkSize/2:])
-		l.chunks[c] = chunk[:chunkSize/2]
-		l.chunks = slices.Insert(l.chunks, c+1, upper)
+	at := &l.chunks[c]
+	at.insert(p, i)
+	at.low = min(at.low, low)
+	if at.len() > chunkSize {
+		s.split(l, c)
 	}
 	return true
 }
 
 // push appends slot i.
-func (l *lane) push(i uint32) {
-	if last := len(l.chunks) - 1; last >= 0 && len(l.chunks[last]) < chunkSize {
-		l.chunks[last] = append(l.chunks[last], i)
-		return
+func (l *lane) push(i, low uint32) {
+	if last := len(l.chunks) - 1; last >= 0 {
+		c := &l.chunks[last]
+		follows := c.list != nil || i == c.first+c.n || c.n < runSize
+		if follows && c.n < chunkSize {
+			c.insert(c.len(), i)
+			c.top = low
+			return
+		}
 	}
-	l.chunks = append(l.chunks, []uint32{i})
+	l.chunks = append(l.chunks, chunk{low: low, top: low, first: i, n: 1})
+}
+
+// split halves chunk c of l, which is a list.
+func (s *dotStore[E]) split(l *lane, c int) {
+	at := &l.chunks[c]
+	upper := chunk{top: at.top, list: slices.Clone(at.list[chunkSize/2:])}
+	upper.n, upper.low = uint32(len(upper.list)), s.lowOf(upper.list[0])
+	at.list, at.n = at.list[:chunkSize/2], chunkSize/2
+	at.top = s.lowOf(at.list[chunkSize/2-1])
+	l.chunks = slices.Insert(l.chunks, c+1, upper)
 }
 
 // delist takes slot i out of l.
 func (s *dotStore[E]) delist(l *lane, i uint32) {
-	c, p, found := s.search(l, s.slots[i].seq)
+	c, p, found := s.place(l, s.lowOf(i))
 	if !found {
 		return
 	}
-	l.chunks[c] = slices.Delete(l.chunks[c], p, p+1)
-	switch {
-	case len(l.chunks[c]) == 0:
+	at := &l.chunks[c]
+	at.remove(p)
+	if at.n == 0 {
 		l.chunks = slices.Delete(l.chunks, c, c+1)
-	case c+1 < len(l.chunks):
+		return
+	}
+	if p == 0 {
+		at.low = s.lowOf(at.slot(0))
+	}
+	if p == at.len() {
+		at.top = s.lowOf(at.slot(p - 1))
+	}
+	if c+1 < len(l.chunks) {
 		l.join(c)
-	case c > 0:
+	} else if c > 0 {
 		l.join(c - 1)
 	}
 }
 
 // join makes one of the chunks c and c+1 where both are nearly empty.
 func (l *lane) join(c int) {
-	if len(l.chunks[c])+len(l.chunks[c+1]) > chunkSize/4 {
+	at, other := &l.chunks[c], &l.chunks[c+1]
+	if at.n+other.n > chunkSize/4 {
 		return
 	}
-	l.chunks[c] = append(l.chunks[c], l.chunks[c+1]...)
+	at.spell()
+	at.list = other.appendTo(at.list)
+	at.n, at.top = at.n+other.n, other.top
 	l.chunks = slices.Delete(l.chunks, c+1, c+2)
 }
 
-// cursor walks along a lane.
+// searchLane returns where in order the lane is that has the dot, or would be.
+func (s *dotStore[E]) searchLane(d vclock.Dot) (int, bool) {
+	high := uint32(d.Seq >> 32)
+	i, end := 0, len(s.order)
+	for i < end {
+		mid := int(uint(i+end) / 2)
+		switch c := s.lanes[s.order[mid]].compare(d.Replica, high); {
+		case c == 0:
+			return mid, true
+		case c < 0:
+			i = mid + 1
+		default:
+			end = mid
+		}
+	}
+	return i, false
+}
+
+// laneFor returns the number of the lane for d, and makes it if need be.
+func (s *dotStore[E]) laneFor(d vclock.Dot) uint32 {
+	i, ok := s.searchLane(d)
+	if !ok {
+		s.lanes = append(s.lanes, lane{replica: d.Replica, high: uint32(d.Seq >> 32)})
+		s.order = slices.Insert(s.order, i, uint32(len(s.lanes)-1))
+	}
+	return s.order[i]
+}
+
+// spans yields the runs of live dots in order. They must not change meanwhile.
+func (s *dotStore[E]) spans() iter.Seq[vclock.Span] {
+	return func(yield func(vclock.Span) bool) {
+		var run vclock.Span
+		for d := range s.all() {
+			if d.Replica == run.Replica && d.Seq == run.Hi+1 {
+				run.Hi++
+				continue
+			}
+			if run.Lo > 0 && !yield(run) {
+				return
+			}
+			run = vclock.Span{Replica: d.Replica, Lo: d.Seq, Hi: d.Seq}
+		}
+		if run.Lo > 0 {
+			yield(run)
+		}
+	}
+}
+
+// all yields the live dots in order. They must not change meanwhile.
+func (s *dotStore[E]) all() iter.Seq[vclock.Dot] {
+	return func(yield func(vclock.Dot) bool) {
+		for _, k := range s.order {
+			l := &s.lanes[k]
+			for c := range l.chunks {
+				for p := range l.chunks[c].len() {
+					seq := l.seq(s.lowOf(l.chunks[c].slot(p)))
+					if !yield(vclock.Dot{Replica: l.replica, Seq: seq}) {
+						return
+					}
+				}
+			}
+		}
+	}
+}
+
+// cursor walks along the live dots of a replica.
 type cursor[E comparable] struct {
 	store  *dotStore[E]
-	chunks [][]uint32
+	rest   []uint32 // lanes of the replica from here on, and maybe of others
+	chunks []chunk  // of the present lane, from here on
 	p      int
 }
 
 // from returns a cursor at the first live dot of r with a sequence number of at least lo.
 func (s *dotStore[E]) from(r vclock.ReplicaID, lo uint64) cursor[E] {
-	l := s.lane(r)
-	if l == nil {
+	i, ok := s.searchLane(vclock.Dot{Replica: r, Seq: lo})
+	k := cursor[E]{store: s, rest: s.order[i:]}
+	if !k.reaches(r) {
 		return cursor[E]{}
 	}
-	c, p, _ := s.search(l, lo)
-	return cursor[E]{s, l.chunks[c:], p}
+	l := &s.lanes[k.rest[0]]
+	k.chunks = l.chunks
+	if ok {
+		c, p, _ := s.place(l, uint32(lo))
+		k.chunks, k.p = l.chunks[c:], p
+	}
+	k.skip()
+	return k
+}
+
+func (k *cursor[E]) reaches(r vclock.ReplicaID) bool {
+	return len(k.rest) > 0 && k.store.lanes[k.rest[0]].replica == r
+}
+
+// skip goes on to the next lane of the replica that is not empty where the present one ends.
+func (k *cursor[E]) skip() {
+	for len(k.chunks) == 0 && len(k.rest) > 0 {
+		r := k.store.lanes[k.rest[0]].replica
+		if k.rest = k.rest[1:]; !k.reaches(r) {
+			k.rest = nil
+			return
+		}
+		k.chunks = k.store.lanes[k.rest[0]].chunks
+	}
 }
 
 // slot returns the slot that the cursor is at, if its sequence number is at most hi.
@@ -125,13 +381,19 @@ func (k *cursor[E]) slot(hi uint64) (i uint32, ok bool) {
 	if len(k.chunks) == 0 {
 		return 0, false
 	}
-	i = k.chunks[0][k.p]
-	return i, k.store.slots[i].seq <= hi
+	i = k.chunks[0].slot(k.p)
+	return i, k.seq(i) <= hi
+}
+
+// seq is the sequence number of slot i, which the cursor is at.
+func (k *cursor[E]) seq(i uint32) uint64 {
+	return k.store.lanes[k.rest[0]].seq(k.store.lowOf(i))
 }
 
 func (k *cursor[E]) next() {
-	if k.p++; k.p == len(k.chunks[0]) {
+	if k.p++; k.p == k.chunks[0].len() {
 		k.chunks, k.p = k.chunks[1:], 0
+		k.skip()
 	}
 }
 
@@ -142,8 +404,8 @@ func (k *cursor[E]) finds(seq uint64, e E) bool {
 		if !ok {
 			return false
 		}
-		if s := &k.store.slots[i]; s.seq == seq {
-			return s.elem == e
+		if k.seq(i) == seq {
+			return k.store.at(i).elem == e
 		}
 		k.next()
 	}

@@ -41,13 +41,18 @@ const (
 // one after that, with the replica of ts: a write wins over what it saw. Let the clock observe the timestamps
 // of others, see [LWWRegister.Latest], and that remains the exception.
 func (r *LWWRegister[T]) Set(ts vclock.Timestamp, v T) (delta *LWWRegister[T]) {
+	written := r.write(ts, v) // so that Set is small enough to be inlined, and a delta that is not kept costs nothing
+	return &written
+}
+
+func (r *LWWRegister[T]) write(ts vclock.Timestamp, v T) (delta LWWRegister[T]) {
 	if r.stage != unset && ts.Compare(r.at) <= 0 {
 		if ts = successor(r.at, ts.Replica); ts.Compare(r.at) <= 0 {
-			return new(LWWRegister[T])
+			return delta
 		}
 	}
-	delta = &LWWRegister[T]{at: ts, stage: set, value: v}
-	r.Merge(delta)
+	delta = LWWRegister[T]{at: ts, stage: set, value: v}
+	r.Merge(&delta)
 	return delta
 }
 

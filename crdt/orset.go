@@ -27,32 +27,76 @@ type ORSet[E comparable] struct {
 // use r at a time, and r must never be used again by one who has forgotten events of r. If r is zero, or has
 // no sequence numbers left, nothing is added.
 func (s *ORSet[E]) Add(r vclock.ReplicaID, elems ...E) (delta *ORSet[E]) {
-	delta = new(ORSet[E])
-	for _, e := range elems {
-		if delta.Has(e) {
-			continue
-		}
-		d := s.seen.Next(r)
-		if d.IsZero() {
-			break
-		}
-		s.kill(e, &delta.seen)
-		s.mint(e, d)
-		delta.mint(e, d)
+	first := s.seen.Next(r)
+	if len(elems) != 1 || first.IsZero() {
+		return s.addAll(first, elems)
 	}
+	delta = lone(elems[0], first)
+	hash, i, ok := s.live.find(elems[0])
+	if ok {
+		var killed grave
+		s.kill(hash, i, &killed)
+		killed.into(&delta.seen)
+		s.live.trim()
+	}
+	s.live.insertHashed(hash, elems[0], first)
+	delta.seen.Add(first)
+	s.seen.Add(first)
 	return delta
 }
 
-func (s *ORSet[E]) mint(e E, d vclock.Dot) {
-	s.seen.Add(d)
-	s.live.insert(e, d)
+// addAll adds elements by the dots from the first one on.
+func (s *ORSet[E]) addAll(first vclock.Dot, elems []E) (delta *ORSet[E]) {
+	delta = new(ORSet[E])
+	delta.live.reserve(len(elems))
+	next := first
+	var killed grave
+	for _, e := range elems {
+		hash, i, ok := s.live.find(e)
+		if ok && s.live.isSince(first, i) {
+			continue
+		}
+		if next.Seq == 0 {
+			break
+		}
+		if ok {
+			s.kill(hash, i, &killed)
+		}
+		s.live.insertHashed(hash, e, next)
+		delta.live.insert(e, next)
+		next.Seq++
+	}
+	minted := vclock.Span{Replica: first.Replica, Lo: first.Seq, Hi: next.Seq - 1}
+	killed.into(&delta.seen)
+	delta.seen.AddSpan(minted)
+	s.seen.AddSpan(minted)
+	s.live.trim()
+	return delta
 }
 
-// kill ends the life of all dots of e, and adds them to killed.
-func (s *ORSet[E]) kill(e E, killed *vclock.Context) {
-	for i, ok := s.live.lookup(e); ok; i, ok = s.live.lookup(e) {
-		killed.Add(s.live.dot(i))
-		s.live.drop(i)
+// lone returns a set of one element, but for its context. It is one piece of memory.
+func lone[E comparable](e E, d vclock.Dot) *ORSet[E] {
+	s := &struct {
+		set    ORSet[E]
+		blocks [1][]slot[E]
+		slots  [1]slot[E]
+		lanes  [1]lane
+		chunks [1]chunk
+		order  [1]uint32
+	}{}
+	s.slots[0] = slot[E]{elem: e, low: uint32(d.Seq)}
+	s.chunks[0] = chunk{low: uint32(d.Seq), top: uint32(d.Seq), n: 1}
+	s.lanes[0] = lane{replica: d.Replica, high: uint32(d.Seq >> 32), chunks: s.chunks[:]}
+	s.blocks[0] = s.slots[:]
+	s.set.live = dotStore[E]{blocks: s.blocks[:], lanes: s.lanes[:], order: s.order[:], n: 1}
+	return &s.set
+}
+
+// kill ends the life of all dots of the element in slot i, and adds them to killed.
+func (s *ORSet[E]) kill(hash, i uint32, killed *grave) {
+	for more := true; more; {
+		*killed = append(*killed, s.live.dot(i))
+		i, more = s.live.dropHashed(hash, i)
 	}
 }
 
@@ -60,21 +104,22 @@ func (s *ORSet[E]) kill(e E, killed *vclock.Context) {
 // only the additions taken away. It is empty if there are none.
 func (s *ORSet[E]) Remove(elems ...E) (delta *ORSet[E]) {
 	delta = new(ORSet[E])
+	var killed grave
 	for _, e := range elems {
-		s.kill(e, &delta.seen)
+		if hash, i, ok := s.live.find(e); ok {
+			s.kill(hash, i, &killed)
+		}
 	}
+	killed.into(&delta.seen)
+	s.live.trim()
 	return delta
 }
 
 // Reset takes out all elements that are known here, and returns the delta.
 func (s *ORSet[E]) Reset() (delta *ORSet[E]) {
 	delta = new(ORSet[E])
-	for _, k := range s.live.order {
-		for _, chunk := range s.live.lanes[k].chunks {
-			for _, i := range chunk {
-				delta.seen.Add(s.live.dot(i))
-			}
-		}
+	for span := range s.live.spans() {
+		delta.seen.AddSpan(span)
 	}
 	s.live = dotStore[E]{}
 	return delta
@@ -107,7 +152,7 @@ func (s *ORSet[E]) All() iter.Seq[E] {
 			return
 		}
 		for i := range s.live.heads() {
-			if !yield(s.live.slots[i].elem) {
+			if !yield(s.live.elem(i)) {
 				return
 			}
 		}

@@ -18,9 +18,13 @@ func (s *ORSet[E]) AppendBinary(b []byte) ([]byte, error) {
 	}
 	w := formORSet.begin(b, 2)
 	table := writeContext(w, &s.seen)
+	places := make([]uint64, len(s.live.lanes)) // of the lanes' replicas in the table
+	for k := range places {
+		places[k] = table.index(s.live.lanes[k].replica)
+	}
 	w.Array(len(heads))
 	for _, i := range heads {
-		if err := s.writeElement(w, c, table, i); err != nil {
+		if err := s.writeElement(w, c, places, i); err != nil {
 			return w.Done()[:len(b)], err
 		}
 	}
@@ -34,23 +38,51 @@ func (s *ORSet[E]) sorted() (codec[E], []uint32, error) {
 		return nil, nil, err
 	}
 	heads := slices.AppendSeq(make([]uint32, 0, s.live.n), s.live.heads())
-	return c, heads, sortElements(c, heads, func(i uint32) E { return s.live.slots[i].elem })
+	if _, ok := c.(cast[E, string, strs]); ok {
+		s.sortTexts(heads)
+		return c, heads, nil
+	}
+	return c, heads, sortElements(c, heads, s.live.elem)
+}
+
+func (s *ORSet[E]) sortTexts(heads []uint32) {
+	list := make([]text, len(heads))
+	for k, i := range heads {
+		list[k].slot = i
+	}
+	t := texts{of: func(i uint32) string { return as[string](s.live.at(i).elem) }}
+	t.sort(list, 0)
+	for k := range list {
+		heads[k] = list[k].slot
+	}
 }
 
 // writeElement writes the element of slot i and its dots.
-func (s *ORSet[E]) writeElement(w *wire.Writer, c codec[E], table replicaTable, i uint32) error {
-	var few [4]vclock.Dot
-	dots := few[:0]
-	for k := range s.live.ring(i) {
-		dots = append(dots, s.live.dot(k))
+func (s *ORSet[E]) writeElement(w *wire.Writer, c codec[E], places []uint64, i uint32) error {
+	at := s.live.at(i)
+	if at.isShared() {
+		return s.writeShared(w, c, places, i)
 	}
-	slices.SortFunc(dots, vclock.Dot.Compare)
-	w.Array(1 + 2*len(dots))
-	if err := c.write(w, s.live.slots[i].elem); err != nil {
+	w.Array(3)
+	if err := c.write(w, at.elem); err != nil {
 		return err
 	}
-	for _, d := range dots {
-		writeDot(w, table, d)
+	w.Uint(places[at.lane])
+	w.Uint(s.live.lanes[at.lane].seq(at.low))
+	return nil
+}
+
+// writeShared does so for an element with several dots.
+func (s *ORSet[E]) writeShared(w *wire.Writer, c codec[E], places []uint64, i uint32) error {
+	ring := slices.Collect(s.live.ring(i))
+	slices.SortFunc(ring, func(a, b uint32) int { return s.live.dot(a).Compare(s.live.dot(b)) })
+	w.Array(1 + 2*len(ring))
+	if err := c.write(w, s.live.at(i).elem); err != nil {
+		return err
+	}
+	for _, k := range ring {
+		w.Uint(places[s.live.at(k).lane&^shared])
+		w.Uint(s.live.dot(k).Seq)
 	}
 	return nil
 }
@@ -78,6 +110,7 @@ func readORSet[E comparable](r *wire.Reader, c codec[E]) (s ORSet[E]) {
 	seen, table := readContext(r)
 	s.seen = seen
 	n := r.Array()
+	b := newBulk(&s.live, min(n, r.Left()/leastElement))
 	var prev E
 	for i := range n {
 		values := r.Array()
@@ -88,28 +121,32 @@ func readORSet[E comparable](r *wire.Reader, c codec[E]) (s ORSet[E]) {
 		if i > 0 && r.Err() == nil && c.compare(prev, e) >= 0 {
 			r.Fail("elements out of order")
 		}
-		s.readDots(r, e, table, values/2)
+		s.readDots(r, b, e, table, values/2)
 		if r.Err() != nil {
 			return s
 		}
 		prev = e
 	}
-	if s.live.n != n {
+	switch {
+	case !b.finish():
+		r.Fail("dot lives twice")
+	case s.live.n != n:
 		r.Fail("element twice")
 	}
 	return s
 }
 
-func (s *ORSet[E]) readDots(r *wire.Reader, e E, table replicaTable, n int) {
+// leastElement is how many bytes an element takes at least: two heads and a dot.
+const leastElement = 4
+
+func (s *ORSet[E]) readDots(r *wire.Reader, b *bulk[E], e E, table replicaTable, n int) {
 	var d vclock.Dot
-	for range n {
+	for k := range n {
 		d = readDot(r, &s.seen, table, d)
 		if r.Err() != nil {
 			return
 		}
-		if !s.live.insert(e, d) {
-			r.Fail("dot lives twice")
-		}
+		b.add(e, d, k > 0)
 	}
 }
 
@@ -125,7 +162,7 @@ func (s *ORSet[E]) MarshalJSON() ([]byte, error) {
 	}
 	elems := make([]E, len(heads))
 	for k, i := range heads {
-		elems[k] = s.live.slots[i].elem
+		elems[k] = s.live.elem(i)
 	}
 	return marshalArray(elems)
 }

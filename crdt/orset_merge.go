@@ -37,7 +37,8 @@ func (s *ORSet[E]) MergeNovel(o *ORSet[E]) (novel *ORSet[E], changed bool) {
 // bury drops the dots that live here while o has seen them and they do not live there. It adds them to killed
 // unless that is nil, and reports whether there were any.
 func (s *ORSet[E]) bury(o *ORSet[E], killed *vclock.Context) bool {
-	var dead []uint32
+	var few [16]uint32
+	dead := few[:0]
 	for span := range o.seen.All() {
 		dead = s.appendDead(dead, o, span)
 	}
@@ -47,6 +48,7 @@ func (s *ORSet[E]) bury(o *ORSet[E], killed *vclock.Context) bool {
 		}
 		s.live.drop(i)
 	}
+	s.live.trim()
 	return len(dead) > 0
 }
 
@@ -60,7 +62,7 @@ func (s *ORSet[E]) appendDead(dead []uint32, o *ORSet[E], span vclock.Span) []ui
 	}
 	theirs := o.live.from(span.Replica, span.Lo)
 	for i, ok := mine.slot(span.Hi); ok; i, ok = mine.slot(span.Hi) {
-		if at := &s.live.slots[i]; !theirs.finds(at.seq, at.elem) {
+		if !theirs.finds(mine.seq(i), s.live.elem(i)) {
 			dead = append(dead, i)
 		}
 		mine.next()
@@ -70,16 +72,52 @@ func (s *ORSet[E]) appendDead(dead []uint32, o *ORSet[E], span vclock.Span) []ui
 
 // adopt takes in the unseen events of o: the dots that live there, also into novel unless that is nil.
 func (s *ORSet[E]) adopt(o *ORSet[E], unseen *vclock.Context, novel *dotStore[E]) {
+	var few [16]arrival
 	for span := range unseen.All() {
 		theirs := o.live.from(span.Replica, span.Lo)
-		for i, ok := theirs.slot(span.Hi); ok; i, ok = theirs.slot(span.Hi) {
-			e, d := o.live.slots[i].elem, o.live.dot(i)
-			s.live.insert(e, d)
-			if novel != nil {
-				novel.insert(e, d)
+		for more := true; more; {
+			var next []arrival
+			next, more = s.live.hashNext(&theirs, span.Hi, few[:0])
+			s.live.index.foresee(next)
+			for _, a := range next {
+				e, d := o.live.elem(a.slot), o.live.dot(a.slot)
+				s.live.insertArrived(a.hash, e, d)
+				if novel != nil {
+					novel.insert(e, d)
+				}
 			}
-			theirs.next()
 		}
 	}
 	s.seen.Merge(unseen)
+}
+
+// arrival is a slot of another store, and what is known of its element here.
+type arrival struct {
+	hash, slot uint32
+	tags       uint64 // in the place where it belongs
+}
+
+// foresee looks at the places of what arrives, one after the other, so that the processor waits for memory once for
+// several of them, and not for each when it is put in.
+func (t cells) foresee(next []arrival) {
+	if t == nil {
+		return
+	}
+	for k := range next {
+		next[k].tags = t[t.home(next[k].hash)].tags
+	}
+}
+
+// hashNext appends the dots that come next, up to hi and as many as there is room for, and reports whether there may be
+// more.
+func (s *dotStore[E]) hashNext(from *cursor[E], hi uint64, list []arrival) (next []arrival, more bool) {
+	for len(list) < cap(list) {
+		i, ok := from.slot(hi)
+		if !ok {
+			return list, false
+		}
+		list = append(list, arrival{slot: i, hash: s.hash(from.store.elem(i))})
+		from.next()
+	}
+	return list, true
 }

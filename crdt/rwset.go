@@ -56,6 +56,7 @@ func (s *RWSet[E]) Remove(r vclock.ReplicaID, elems ...E) (delta *RWSet[E]) {
 
 func (s *RWSet[E]) write(r vclock.ReplicaID, elems []E, removal bool) (delta *RWSet[E]) {
 	delta = new(RWSet[E])
+	var killed grave
 	for _, e := range elems {
 		m := mark[E]{e, removal}
 		if delta.hasMark(m) {
@@ -65,10 +66,12 @@ func (s *RWSet[E]) write(r vclock.ReplicaID, elems []E, removal bool) (delta *RW
 		if d.IsZero() {
 			break
 		}
-		s.kill(e, &delta.seen)
+		s.kill(e, &killed)
 		s.mint(m, d)
 		delta.mint(m, d)
 	}
+	killed.into(&delta.seen)
+	s.live.trim()
 	return delta
 }
 
@@ -78,10 +81,10 @@ func (s *RWSet[E]) mint(m mark[E], d vclock.Dot) {
 }
 
 // kill ends the life of all dots of e, and adds them to killed.
-func (s *RWSet[E]) kill(e E, killed *vclock.Context) {
+func (s *RWSet[E]) kill(e E, killed *grave) {
 	for _, m := range [...]mark[E]{{e, false}, {e, true}} {
 		for i, ok := s.live.lookup(m); ok; i, ok = s.live.lookup(m) {
-			killed.Add(s.live.dot(i))
+			*killed = append(*killed, s.live.dot(i))
 			s.drop(i)
 		}
 	}
@@ -97,7 +100,7 @@ func (s *RWSet[E]) insert(m mark[E], d vclock.Dot) bool {
 
 // drop ends the life of the dot in slot i.
 func (s *RWSet[E]) drop(i uint32) {
-	marks, m := s.live.n, s.live.slots[i].elem
+	marks, m := s.live.n, s.live.elem(i)
 	s.live.drop(i)
 	s.count(m, s.live.n-marks)
 }
@@ -129,25 +132,10 @@ func (s *RWSet[E]) Reset() (delta *RWSet[E]) {
 // living returns the context of the live dots.
 func (s *RWSet[E]) living() *vclock.Context {
 	c := new(vclock.Context)
-	for _, k := range s.live.order {
-		l := &s.live.lanes[k]
-		for _, chunk := range l.chunks {
-			s.addChunk(c, l.replica, chunk)
-		}
+	for span := range s.live.spans() {
+		c.AddSpan(span)
 	}
 	return c
-}
-
-// addChunk adds the dots of a chunk of r's lane to c, in one stroke where they have no gaps.
-func (s *RWSet[E]) addChunk(c *vclock.Context, r vclock.ReplicaID, chunk []uint32) {
-	lo, hi := s.live.slots[chunk[0]].seq, s.live.slots[chunk[len(chunk)-1]].seq
-	if hi-lo == uint64(len(chunk)-1) {
-		c.AddSpan(vclock.Span{Replica: r, Lo: lo, Hi: hi})
-		return
-	}
-	for _, i := range chunk {
-		c.Add(s.live.dot(i))
-	}
 }
 
 // Has reports whether e is in.
@@ -198,7 +186,7 @@ func (s *RWSet[E]) All() iter.Seq[E] {
 			return
 		}
 		for i := range s.live.heads() {
-			m := s.live.slots[i].elem
+			m := s.live.elem(i)
 			if !m.removal && !s.hasMark(mark[E]{m.elem, true}) && !yield(m.elem) {
 				return
 			}

@@ -39,7 +39,7 @@ func (s *RWSet[E]) sorted() (codec[E], []E, error) {
 	}
 	elems := make([]E, 0, s.live.n)
 	for i := range s.live.heads() {
-		m := s.live.slots[i].elem
+		m := s.live.elem(i)
 		if !m.removal || !s.hasMark(mark[E]{m.elem, false}) {
 			elems = append(elems, m.elem)
 		}

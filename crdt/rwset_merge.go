@@ -60,6 +60,7 @@ func (s *RWSet[E]) bury(o *RWSet[E], killed *vclock.Context) bool {
 		}
 		s.drop(i)
 	}
+	s.live.trim()
 	return len(dead) > 0
 }
 
@@ -73,7 +74,7 @@ func (s *RWSet[E]) appendDead(dead []uint32, o *RWSet[E], span vclock.Span) []ui
 	}
 	theirs := o.live.from(span.Replica, span.Lo)
 	for i, ok := mine.slot(span.Hi); ok; i, ok = mine.slot(span.Hi) {
-		if at := &s.live.slots[i]; !theirs.finds(at.seq, at.elem) {
+		if !theirs.finds(mine.seq(i), s.live.elem(i)) {
 			dead = append(dead, i)
 		}
 		mine.next()
@@ -86,7 +87,7 @@ func (s *RWSet[E]) adopt(o *RWSet[E], unseen *vclock.Context, novel *RWSet[E]) {
 	for span := range unseen.All() {
 		theirs := o.live.from(span.Replica, span.Lo)
 		for i, ok := theirs.slot(span.Hi); ok; i, ok = theirs.slot(span.Hi) {
-			m, d := o.live.slots[i].elem, o.live.dot(i)
+			m, d := o.live.elem(i), o.live.dot(i)
 			s.insert(m, d)
 			if novel != nil {
 				novel.insert(m, d)

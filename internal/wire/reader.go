@@ -13,6 +13,8 @@ import (
 // later reads return zero values, so a decoder may read a whole record and look
 // at [Reader.Err] once. Loops over [Reader.Array] counts end by themselves, since
 // a count never exceeds the bytes left.
+//
+// Heads of one byte are read here, all others by the library: it takes several calls through interfaces for each.
 type Reader struct {
 	src source
 	dec msgpack.Decoder
@@ -31,6 +33,9 @@ func NewReader(b []byte) (*Reader, error) {
 
 // Offset is how many bytes have been read.
 func (r *Reader) Offset() int { return r.src.off }
+
+// Left is how many bytes have not been read.
+func (r *Reader) Left() int { return len(r.src.b) - r.src.off }
 
 // Fail refuses the input at the current offset, unless it was refused already.
 func (r *Reader) Fail(reason string) {
@@ -78,6 +83,10 @@ func (r *Reader) Array() int {
 	if !r.peek(isArray, "an array") {
 		return 0
 	}
+	if c := r.src.b[r.src.off]; c&0xf0 == fixArray {
+		r.src.off++
+		return int(c & 0x0f)
+	}
 	n, err := r.dec.DecodeArrayLen()
 	r.keep(err)
 	return max(n, 0)
@@ -94,6 +103,10 @@ func (r *Reader) ArrayOf(n int) bool {
 
 // Uint reads an integer that is not negative.
 func (r *Reader) Uint() uint64 {
+	if r.err == nil && r.src.off < len(r.src.b) && r.src.b[r.src.off] <= 0x7f {
+		r.src.off++
+		return uint64(r.src.b[r.src.off-1])
+	}
 	if !r.peek(isUint, "an unsigned integer") {
 		return 0
 	}
@@ -173,7 +186,7 @@ func (r *Reader) Bytes() []byte {
 
 // body reads the head of a string or binary and returns its payload in place.
 func (r *Reader) body() []byte {
-	n, err := r.dec.DecodeBytesLen()
+	n, err := r.bodyLen()
 	r.keep(err)
 	if r.err != nil || n < 0 || n > len(r.src.b)-r.src.off {
 		r.Fail("length out of range")
@@ -182,6 +195,14 @@ func (r *Reader) body() []byte {
 	b := r.src.b[r.src.off : r.src.off+n : r.src.off+n]
 	r.src.off += n
 	return b
+}
+
+func (r *Reader) bodyLen() (int, error) {
+	if c := r.src.b[r.src.off]; c&0xe0 == fixStr {
+		r.src.off++
+		return int(c & 0x1f), nil
+	}
+	return r.dec.DecodeBytesLen()
 }
 
 // Raw reads one whole value, arrays with what they hold, and returns its bytes.

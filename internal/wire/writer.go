@@ -8,7 +8,8 @@ import (
 	"github.com/vmihailenco/msgpack/v5"
 )
 
-// A Writer appends canonical msgpack to a byte slice. Writing cannot fail.
+// A Writer appends canonical msgpack to a byte slice. Writing cannot fail. Heads of one byte are written here, all
+// others by the library.
 type Writer struct {
 	buf appender
 	enc *msgpack.Encoder
@@ -39,10 +40,22 @@ func (w *Writer) Done() []byte {
 func (w *Writer) Len() int { return len(w.buf.b) }
 
 // Array starts an array of n values, which the caller writes next.
-func (w *Writer) Array(n int) { _ = w.enc.EncodeArrayLen(n) }
+func (w *Writer) Array(n int) {
+	if uint(n) < 16 {
+		w.buf.b = append(w.buf.b, fixArray|byte(n))
+		return
+	}
+	_ = w.enc.EncodeArrayLen(n)
+}
 
 // Uint writes an unsigned integer.
-func (w *Writer) Uint(n uint64) { _ = w.enc.EncodeUint(n) }
+func (w *Writer) Uint(n uint64) {
+	if n <= 0x7f {
+		w.buf.b = append(w.buf.b, byte(n))
+		return
+	}
+	_ = w.enc.EncodeUint(n)
+}
 
 // Int writes an integer; one that is not negative is written as by Uint.
 func (w *Writer) Int(n int64) { _ = w.enc.EncodeInt(n) }
@@ -67,6 +80,10 @@ func (w *Writer) String(s string) {
 	if !utf8.ValidString(s) {
 		_ = w.enc.EncodeBytesLen(len(s))
 		w.buf.b = append(w.buf.b, s...)
+		return
+	}
+	if len(s) < 32 {
+		w.buf.b = append(append(w.buf.b, fixStr|byte(len(s))), s...)
 		return
 	}
 	_ = w.enc.EncodeString(s)

@@ -1,0 +1,131 @@
+package crdt
+
+import (
+	"slices"
+
+	"github.com/eventual-go/eventual/vclock"
+)
+
+// bulk fills a store that is empty, without searching for the place of each dot: it sorts them all at the end.
+type bulk[E comparable] struct {
+	store *dotStore[E]
+	lists [][]uint64 // for each lane the lower halves of its sequence numbers, each beside its slot
+	lane  uint32     // of the dot before
+	head  uint32     // slot of the element
+}
+
+// newBulk is for about n dots; there may be more.
+func newBulk[E comparable](s *dotStore[E], n int) *bulk[E] {
+	s.reserve(n)
+	s.index = newCells(n)
+	return &bulk[E]{store: s}
+}
+
+// add adds a dot of e, which is the element of the dot before if again is true.
+func (b *bulk[E]) add(e E, d vclock.Dot, again bool) {
+	s := b.store
+	k := b.laneFor(d)
+	i := s.take(slot[E]{elem: e, low: uint32(d.Seq), lane: k})
+	b.lists[k] = append(b.lists[k], uint64(uint32(d.Seq))<<32|uint64(i))
+	if again {
+		s.linkAfter(b.head, i)
+		return
+	}
+	b.head = i
+	hash := hashOf(e)
+	if head, known := s.search(hash, e); known {
+		s.linkAfter(head, i)
+		return
+	}
+	s.n++
+	s.register(hash, e, i)
+}
+
+// laneFor is that of the store, but for a dot of the same lane as the one before.
+func (b *bulk[E]) laneFor(d vclock.Dot) uint32 {
+	if k := b.lane; int(k) < len(b.lists) {
+		if l := &b.store.lanes[k]; l.replica == d.Replica && l.high == uint32(d.Seq>>32) {
+			return k
+		}
+	}
+	b.lane = b.store.laneFor(d)
+	for len(b.lists) < len(b.store.lanes) {
+		b.lists = append(b.lists, nil)
+	}
+	return b.lane
+}
+
+// finish puts the dots into their lanes, and reports whether no two of them are the same.
+func (b *bulk[E]) finish() bool {
+	for k, list := range b.lists {
+		sortUnsigned(list)
+		for p := 1; p < len(list); p++ {
+			if list[p]>>32 == list[p-1]>>32 {
+				return false
+			}
+		}
+		b.store.lanes[k].chunks = chunksOf(list)
+	}
+	if b.store.size() <= fewSlots {
+		b.store.index = nil
+	}
+	return true
+}
+
+// chunksOf divides a sorted list into chunks: runs of slots where they are long, and lists.
+func chunksOf(list []uint64) (chunks []chunk) {
+	for len(list) > 0 {
+		n := min(len(list), chunkSize)
+		if run := runOf(list[:n]); run >= runSize || run == n {
+			n = run
+		}
+		c := chunk{low: uint32(list[0] >> 32), top: uint32(list[n-1] >> 32), first: uint32(list[0]), n: uint32(n)}
+		if runOf(list[:n]) < n {
+			c.list = make([]uint32, n)
+			for p, x := range list[:n] {
+				c.list[p] = uint32(x)
+			}
+		}
+		chunks = append(chunks, c)
+		list = list[n:]
+	}
+	return chunks
+}
+
+// runOf returns how many slots from the first on are in the order of their numbers, without a gap.
+func runOf(list []uint64) int {
+	for p := range list {
+		if uint32(list[p]) != uint32(list[0])+uint32(p) {
+			return p
+		}
+	}
+	return len(list)
+}
+
+// sortUnsigned sorts numbers whose upper halves differ, and are mostly close to one another: where they are, each
+// has its place.
+func sortUnsigned(list []uint64) {
+	if slices.IsSorted(list) {
+		return
+	}
+	low, top := slices.Min(list)>>32, slices.Max(list)>>32
+	if top-low >= 4*uint64(len(list)) {
+		slices.Sort(list)
+		return
+	}
+	placed := make([]uint64, top-low+1)
+	for _, x := range list {
+		at := &placed[x>>32-low]
+		if *at > 0 || x == 0 {
+			slices.Sort(list)
+			return
+		}
+		*at = x
+	}
+	out := list[:0]
+	for _, x := range placed {
+		if x > 0 {
+			out = append(out, x)
+		}
+	}
+}
