@@ -24,6 +24,24 @@ func (c *checker[P]) merge() {
 	if self := x.Clone(); self.Merge(self) {
 		c.Fatal("merging a state with itself changes it")
 	}
+	c.sharing(x, y)
+}
+
+// sharing checks that a state has nothing in common with what it merged, nor with the deltas it gave.
+func (c *checker[P]) sharing(x, y P) {
+	for _, joined := range []P{x.Clone(), c.New()} {
+		before := c.bytes(y)
+		joined.Merge(y)
+		delta := c.Mutate(c.T, joined, writer(0, 0))
+		given := c.bytes(delta)
+		c.Mutate(c.T, joined, writer(0, 1))
+		if !bytes.Equal(before, c.bytes(y)) {
+			c.Fatal("the argument of a merge changes with the receiver")
+		}
+		if !bytes.Equal(given, c.bytes(delta)) {
+			c.Fatal("a delta changes with the state that gave it")
+		}
+	}
 }
 
 func (c *checker[P]) deltas() {

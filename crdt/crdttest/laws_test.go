@@ -31,6 +31,10 @@ func (f *flawed) Merge(o *flawed) bool {
 		return false
 	case "changes its argument":
 		*o.n = *f.n
+	case "keeps its argument":
+		if before == 0 {
+			f.n = o.n
+		}
 	}
 	return *f.n != before
 }
@@ -126,8 +130,11 @@ func suiteOf(flaw string) Suite[*flawed] {
 			delta := newFlawed(flaw)
 			*delta.n = rapid.Byte().Draw(t, "n")
 			*s.n = max(*s.n, *delta.n)
-			if flaw == "empty deltas" {
+			switch flaw {
+			case "empty deltas":
 				*delta.n = 0
+			case "gives itself":
+				return s
 			}
 			return delta
 		},
@@ -182,6 +189,8 @@ func TestLawsFindFlaws(t *testing.T) {
 		"adds":                  merge,
 		"says nothing":          merge,
 		"changes its argument":  merge,
+		"keeps its argument":    merge,
+		"gives itself":          merge,
 		"empty deltas":          deltas,
 		"news of nothing":       novelty,
 		"novelty is the state":  novelty,
