@@ -68,6 +68,7 @@ func (c *Coordinator) Read(ctx context.Context, key string, level Level) (res Re
 	if err != nil {
 		return res, err
 	}
+	op.loads.self = c.Self
 	if err := c.run(ctx, op); err != nil {
 		return res, err
 	}
@@ -93,6 +94,7 @@ func (c *Coordinator) Write(ctx context.Context, key string, delta []byte, level
 	if err != nil {
 		return res, err
 	}
+	op.acks.self = c.Self
 	if err := c.run(ctx, op); err != nil {
 		return res, err
 	}

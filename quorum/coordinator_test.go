@@ -223,6 +223,25 @@ func TestSlowLocalReplicaHoldsNobodyUp(t *testing.T) {
 	})
 }
 
+// Others that fail at once do not outrun the answer of the replica that is at hand.
+func TestRefusalCountsTheLocalReplica(t *testing.T) {
+	for range 50 {
+		bubble(t, func(t *testing.T) {
+			c, f := cluster(3)
+			f.down["b"], f.down["c"] = errDown, errDown
+			f.replicas["a"].hang = time.Millisecond
+			_, err := c.Write(t.Context(), "k", set(1), Majority)
+			unavailable, ok := errors.AsType[*UnavailableError](err)
+			require.True(t, ok, "%v", err)
+			assert.Equal(t, 1, unavailable.Answered)
+			_, err = c.Read(t.Context(), "k", Majority)
+			unavailable, ok = errors.AsType[*UnavailableError](err)
+			require.True(t, ok, "%v", err)
+			assert.Equal(t, 1, unavailable.Answered)
+		})
+	}
+}
+
 func TestReadRepairs(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c, f := cluster(3)

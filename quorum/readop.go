@@ -146,7 +146,7 @@ func (o *ReadOp) repaired(i, id int, err error) {
 // advance decides what the answers so far allow to be decided.
 func (o *ReadOp) advance() []Send {
 	if !o.settled {
-		if o.loads.Impossible() {
+		if o.loads.hopeless() {
 			o.decide(o.loads.Unavailable(OpRead, o.key))
 		}
 		if !o.loads.Reached() {

@@ -20,7 +20,8 @@ type Tally struct {
 	needed   int
 	answered int
 	failed   int
-	members  []member // distinct owners, in order of preference
+	members  []member         // distinct owners, in order of preference
+	self     transport.NodeID // the node that asks, if it is known
 }
 
 type member struct {
@@ -109,6 +110,13 @@ func (t *Tally) Reached() bool { return t.answered >= t.needed }
 // Impossible reports whether so many owners failed that those left are too few,
 // unless one that failed answers after all.
 func (t *Tally) Impossible() bool { return len(t.members)-t.failed < t.needed }
+
+// hopeless reports whether it is impossible and the node that asks has spoken, if
+// it is an owner: its answer is at hand, and the error is to count it.
+func (t *Tally) hopeless() bool {
+	i := t.index(t.self)
+	return t.Impossible() && (i < 0 || t.members[i].verdict != silent)
+}
 
 // Needed returns how many owners have to answer, at least one.
 func (t *Tally) Needed() int { return t.needed }

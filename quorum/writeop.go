@@ -61,7 +61,7 @@ func (o *WriteOp) answer(s *Send, _ []byte, err error) []Send {
 	switch {
 	case o.acks.Reached():
 		o.decide(nil)
-	case o.acks.Impossible():
+	case o.acks.hopeless():
 		o.decide(o.acks.Unavailable(OpWrite, o.key))
 	}
 	return nil
