@@ -166,8 +166,8 @@ func (s *Store) accept(state []byte) (*crdt.Value, error) {
 	return v, nil
 }
 
-// Join merges two encoded states, of which either may be empty, into one, and leaves
-// the store alone. It refuses what Merge would refuse, so that whoever collects the
+// Join merges two encoded states, of which either may be empty, into one. It
+// changes no key; the clock observes what it accepts. It refuses what Merge would refuse, so that whoever collects the
 // answers of several replicas leaves out the one whose clock is far ahead in place
 // of handing on what nobody will take. It fails as [crdt.Kinds.Join] does, and with
 // a *[vclock.DriftError]. The result may be one of the arguments.

@@ -6,8 +6,8 @@
 // years later, until the code that it runs has changed:
 //
 //	go test ./internal/simulation                                   # 500 seeds
-//	go test ./internal/simulation -run TestSeeds -seeds 10000       # more, and -from N
-//	go test ./internal/simulation -run TestSeeds -seed 42 -v        # one, with its trace
+//	go test ./internal/simulation -run '^TestSeeds$' -seeds 10000       # more, and -from N
+//	go test ./internal/simulation -run '^TestSeeds$' -seed 42 -v        # one, with its trace
 //
 // # What is real, and what is simulated
 //

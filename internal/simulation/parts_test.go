@@ -106,5 +106,5 @@ func TestAnotherProcessHasTheSameHashes(t *testing.T) {
 func TestViolationSaysHowToReplayIt(t *testing.T) {
 	v := &Violation{Seed: 7, Invariant: dotTwice, Keys: []string{"k01"}, At: time.Second, Detail: "n0:1"}
 	require.Equal(t, "simulation: seed 7, at 1s: a dot was issued twice (keys k01): n0:1\n"+
-		"replay: go test ./internal/simulation -run TestSeeds -seed 7 -v", v.Error())
+		"replay: go test ./internal/simulation -run '^TestSeeds$' -seed 7 -v", v.Error())
 }

@@ -56,7 +56,7 @@ func Command(seed uint64) string {
 	if planted.Bug != "" {
 		how = fmt.Sprintf("EVENTUAL_BUG=%s go test -tags planted ./internal/simulation", planted.Bug)
 	}
-	return fmt.Sprintf("%s -run TestSeeds -seed %d -v", how, seed)
+	return fmt.Sprintf("%s -run '^TestSeeds$' -seed %d -v", how, seed)
 }
 
 // Run simulates the cluster of a seed until it has converged, and checks it
