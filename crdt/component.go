@@ -20,12 +20,14 @@ type component interface {
 	reset() component
 	latest() vclock.Timestamp
 	json() ([]byte, error)
+	sum(hash func(part []byte) (hi, lo uint64)) (sum, error)
 }
 
 // boxed is the component of a type P. What P can do beyond State is found by its methods.
 type boxed[P State[P]] struct {
 	def   *kindDef
 	state P
+	kept  *sum // of the fingerprint, if the state has many parts and tells how they change
 }
 
 func (c *boxed[P]) kind() *kindDef { return c.def }
@@ -43,12 +45,12 @@ func (c *boxed[P]) mergeNovel(o component) (component, bool) {
 	}
 	if d, ok := any(c.state).(Delta[P]); ok {
 		novel, changed := d.MergeNovel(other.state)
-		return &boxed[P]{c.def, novel}, changed
+		return &boxed[P]{def: c.def, state: novel}, changed
 	}
 	return other.clone(), c.state.Merge(other.state)
 }
 
-func (c *boxed[P]) clone() component                { return &boxed[P]{c.def, c.state.Clone()} }
+func (c *boxed[P]) clone() component                { return &boxed[P]{def: c.def, state: c.state.Clone()} }
 func (c *boxed[P]) append(b []byte) ([]byte, error) { return c.state.AppendBinary(b) }
 func (c *boxed[P]) unmarshal(b []byte) error        { return c.state.UnmarshalBinary(b) }
 
@@ -70,7 +72,7 @@ func (c *boxed[P]) reset() component {
 	if !ok {
 		return c.def.fresh()
 	}
-	return &boxed[P]{c.def, r.Reset()}
+	return &boxed[P]{def: c.def, state: r.Reset()}
 }
 
 func (c *boxed[P]) latest() vclock.Timestamp {

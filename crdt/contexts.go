@@ -45,7 +45,7 @@ func (c *boxed[P]) context() *vclock.Context {
 // since returns the whole state of a type that is not Causal.
 func (c *boxed[P]) since(seen *vclock.Context) component {
 	if s, ok := any(c.state).(Causal[P]); ok {
-		return &boxed[P]{c.def, s.Delta(seen)}
+		return &boxed[P]{def: c.def, state: s.Delta(seen)}
 	}
 	return c.clone()
 }

@@ -33,7 +33,7 @@ func (c *PNCounter) Parts() (parts []*PNCounter) {
 
 func (s *GSet[E]) Parts() (parts []*GSet[E]) {
 	for e := range s.m {
-		parts = append(parts, &GSet[E]{map[E]struct{}{e: {}}})
+		parts = append(parts, &GSet[E]{m: map[E]struct{}{e: {}}})
 	}
 	return parts
 }

@@ -17,7 +17,10 @@ import (
 // documentation for the types that can be encoded; others work in memory.
 //
 // It is the G-Set of Shapiro et al. 2011, section 3.3.1.
-type GSet[E comparable] struct{ m map[E]struct{} }
+type GSet[E comparable] struct {
+	m     map[E]struct{}
+	track *elementParts[E] // nil unless tracked
+}
 
 // Add puts the elements in and returns the delta: those that were not in yet.
 func (s *GSet[E]) Add(elems ...E) (delta *GSet[E]) {
@@ -38,6 +41,7 @@ func (s *GSet[E]) insert(e E) (changed bool) {
 		s.m = make(map[E]struct{})
 	}
 	s.m[e] = struct{}{}
+	s.track.element(e, 1)
 	return true
 }
 
@@ -83,7 +87,21 @@ func (s *GSet[E]) MergeNovel(o *GSet[E]) (novel *GSet[E], changed bool) {
 }
 
 // Clone returns a set of its own with the same elements.
-func (s *GSet[E]) Clone() *GSet[E] { return &GSet[E]{maps.Clone(s.elements())} }
+func (s *GSet[E]) Clone() *GSet[E] { return &GSet[E]{m: maps.Clone(s.elements())} }
+
+// Decompose reports the elements. See [Decomposable].
+func (s *GSet[E]) Decompose(report func(part []byte, n int)) {
+	to := newElementParts[E](report)
+	if to == nil {
+		return
+	}
+	for e := range s.elements() {
+		to.element(e, 1)
+	}
+}
+
+// Track reports elements as they come. See [Decomposable].
+func (s *GSet[E]) Track(report func(part []byte, n int)) { s.track = newElementParts[E](report) }
 
 // AppendBinary appends the wire form. It returns a [*TypeError] if E cannot be encoded.
 func (s *GSet[E]) AppendBinary(b []byte) ([]byte, error) {
@@ -128,7 +146,7 @@ func (s *GSet[E]) UnmarshalBinary(b []byte) error {
 	if err := formGSet.close(r); err != nil {
 		return err
 	}
-	s.m = m
+	replace(s, GSet[E]{m: m}, s.track.to())
 	return nil
 }
 

@@ -77,7 +77,7 @@ func Wrap[P State[P]](k *Kinds, state P) (*Value, error) {
 	if any(state) == any(none) {
 		return new(Value), nil
 	}
-	return &Value{parts: []component{&boxed[P]{def, state}}}, nil
+	return &Value{parts: []component{&boxed[P]{def: def, state: state}}}, nil
 }
 
 func stateOf[P State[P]](c component) (state P, ok bool) {

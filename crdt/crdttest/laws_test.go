@@ -17,10 +17,42 @@ type flawed struct {
 	n    *byte
 	flaw string
 	seen *vclock.Context
+	told func(part []byte, n int)
+}
+
+func (f *flawed) Decompose(report func(part []byte, n int)) {
+	switch {
+	case f.flaw == "parts of nothing" && *f.n == 0:
+		report([]byte("nothing"), 1)
+	case f.flaw == "parts alike" && *f.n > 0:
+		report([]byte("something"), 1)
+	case *f.n > 0:
+		report([]byte{*f.n}, 1)
+	}
+}
+
+func (f *flawed) Track(report func(part []byte, n int)) {
+	if report != nil || f.flaw != "is tracked for ever" {
+		f.told = report
+	}
+}
+
+// tell tells whoever tracks f what became of it.
+func (f *flawed) tell(before byte) {
+	if f.told == nil || before == *f.n && f.flaw != "tells again" {
+		return
+	}
+	if before > 0 && f.flaw != "tells of no going" {
+		f.told([]byte{before}, -1)
+	}
+	if *f.n > 0 && f.flaw != "tells of no coming" {
+		f.told([]byte{*f.n}, 1)
+	}
 }
 
 func (f *flawed) Merge(o *flawed) bool {
 	before := *f.n
+	defer func() { f.tell(before) }()
 	*f.n = max(before, *o.n)
 	switch f.flaw {
 	case "overwrites":
@@ -97,8 +129,11 @@ func (f *flawed) Delta(since *vclock.Context) *flawed {
 func (f *flawed) Clone() *flawed {
 	c := newFlawed(f.flaw)
 	*c.n = *f.n
-	if f.flaw == "clones share" {
+	switch f.flaw {
+	case "clones share":
 		c.n = f.n
+	case "clones are tracked":
+		c.told = f.told
 	}
 	return c
 }
@@ -112,7 +147,10 @@ func (f *flawed) AppendBinary(b []byte) ([]byte, error) {
 
 func (f *flawed) UnmarshalBinary(b []byte) error {
 	if f.flaw == "panics on short input" || len(b) == 1 || len(b) > 1 && f.flaw == "takes more" {
-		*f.n = b[0]
+		before := *f.n
+		if *f.n = b[0]; f.flaw != "decodes untold" {
+			f.tell(before)
+		}
 		return nil
 	}
 	if f.flaw == "half decodes" && len(b) > 0 {
@@ -129,7 +167,9 @@ func suiteOf(flaw string) Suite[*flawed] {
 		Mutate: func(t *rapid.T, s *flawed, _ Writer) *flawed {
 			delta := newFlawed(flaw)
 			*delta.n = rapid.Byte().Draw(t, "n")
+			before := *s.n
 			*s.n = max(*s.n, *delta.n)
+			s.tell(before)
 			switch flaw {
 			case "empty deltas":
 				*delta.n = 0
@@ -180,8 +220,9 @@ func TestLawsFindFlaws(t *testing.T) {
 		codec   law = (*checker[*flawed]).codec
 		hostile law = (*checker[*flawed]).hostile
 		since   law = (*checker[*flawed]).since
+		parts   law = (*checker[*flawed]).decompose
 	)
-	for _, l := range []law{merge, deltas, novelty, clone, codec, hostile, since} {
+	for _, l := range []law{merge, deltas, novelty, clone, codec, hostile, since, parts} {
 		assert.False(t, fails(t, l, ""))
 	}
 	for flaw, l := range map[string]law{
@@ -206,6 +247,15 @@ func TestLawsFindFlaws(t *testing.T) {
 		"shares what is lacking":  since,
 		"shares its context":      since,
 		"a context of the future": since,
+
+		"parts of nothing":    parts,
+		"parts alike":         parts,
+		"is tracked for ever": parts,
+		"tells again":         parts,
+		"tells of no going":   parts,
+		"tells of no coming":  parts,
+		"clones are tracked":  parts,
+		"decodes untold":      parts,
 	} {
 		assert.True(t, fails(t, l, flaw), flaw)
 	}

@@ -54,6 +54,9 @@ func Laws[P crdt.State[P]](t *testing.T, s Suite[P]) {
 	if _, ok := any(s.New()).(crdt.Causal[P]); ok {
 		run("Since", (*checker[P]).since)
 	}
+	if _, ok := any(s.New()).(crdt.Decomposable); ok {
+		run("Decompose", (*checker[P]).decompose)
+	}
 	run("Clone", (*checker[P]).clone)
 	run("Codec", (*checker[P]).codec)
 	run("HostileBytes", (*checker[P]).hostile)

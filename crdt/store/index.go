@@ -10,13 +10,17 @@ import (
 
 // index is the tree of fingerprints. It lags behind the table by the dirty entries.
 type index struct {
-	mu     sync.Mutex
-	tree   *merkle.Tree
-	buffer []byte // scratch for encodings
+	mu   sync.Mutex
+	tree *merkle.Tree
+	hash func(part []byte) (hi, lo uint64)
 }
 
 func newIndex(secret []byte) index {
-	return index{tree: merkle.New(merkle.NewHasher(secret))}
+	hasher := merkle.NewHasher(secret)
+	return index{tree: merkle.New(hasher), hash: func(part []byte) (hi, lo uint64) {
+		f := hasher.Sum(part)
+		return f.Hi, f.Lo
+	}}
 }
 
 // Index returns a snapshot of the index, key → fingerprint of its state, that
@@ -25,11 +29,11 @@ func newIndex(secret []byte) index {
 // fingerprint of what is left of them. The snapshot is immutable and belongs to
 // the caller.
 //
-// The fingerprint of a key is the hash of its whole encoded state. It is computed
-// here and not at the write: a key that changed since the last call is encoded
-// once, however often it changed, at O(its state) under its lock; then the
-// snapshot costs O(1). So one element added to a large set between two calls costs
-// one encoding of the set.
+// The fingerprint of a key is that of its value, see [crdt.Value.Fingerprint]. A key
+// that changed since the last call is hashed here, once however often it changed, at
+// O(its state), under its lock; but a collection of many parts only the first time:
+// from then on it is kept up to date at each write, at O(what changes). Then the
+// snapshot costs O(1).
 func (s *Store) Index() *merkle.Tree {
 	s.index.mu.Lock()
 	defer s.index.mu.Unlock()
@@ -47,33 +51,26 @@ func (s *Store) flush() {
 		dirty = dirty[1:]
 		s.refresh(e)
 	}
-	const keep = 1 << 20
-	if cap(s.index.buffer) > keep {
-		s.index.buffer = nil
-	}
 }
 
 // refresh sets the fingerprint of one key. A state that cannot be encoded keeps the
 // one it had; the key counts as clean until it is written to again.
 func (s *Store) refresh(e *entry) {
-	state, err := s.present(e)
+	state, err := s.fingerprint(e)
 	switch {
 	case err != nil:
-	case len(state) == 0:
+	case state.IsZero():
 		s.index.tree.Delete(e.key)
 	default:
-		s.index.tree.Set(e.key, s.index.tree.Hasher().Sum(state))
+		s.index.tree.Set(e.key, state)
 	}
 }
 
-// present encodes the state of e into the scratch buffer and marks e clean.
-func (s *Store) present(e *entry) ([]byte, error) {
+// fingerprint returns the fingerprint of e and marks it clean.
+func (s *Store) fingerprint(e *entry) (merkle.Fingerprint, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.dirty = false
-	state, err := e.encode(s.index.buffer[:0])
-	if err == nil {
-		s.index.buffer = state
-	}
-	return state, err
+	hi, lo, err := e.value.Fingerprint(s.index.hash)
+	return merkle.Fingerprint{Hi: hi, Lo: lo}, err
 }

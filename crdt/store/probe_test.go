@@ -3,6 +3,7 @@ package store_test
 import (
 	"encoding/binary"
 	"errors"
+	"sync"
 
 	"github.com/eventual-go/eventual/crdt"
 	"github.com/eventual-go/eventual/crdt/store"
@@ -81,11 +82,7 @@ func (p *bare) UnmarshalBinary(b []byte) error {
 // probing is a store whose table has both.
 func probing(t tester, name string) *store.Store {
 	t.Helper()
-	kinds, err := crdt.Standard().With(crdt.NewKind[probe](100, "probe"), crdt.NewKind[bare](101, "bare"))
-	if err != nil {
-		t.Errorf("kinds: %v", err)
-	}
-	return store.New(store.Config{Replica: vclock.Named(name), Kinds: kinds, Secret: []byte("secret")})
+	return store.New(store.Config{Replica: vclock.Named(name), Kinds: probingKinds(), Secret: []byte("secret")})
 }
 
 func raise(s *store.Store, key string, n uint64) ([]byte, error) {
@@ -96,3 +93,11 @@ func encodes(s *store.Store, key string) (n int) {
 	_, _ = store.View(s, key, func(p *probe) { n = p.encodes })
 	return n
 }
+
+var probingKinds = sync.OnceValue(func() *crdt.Kinds {
+	kinds, err := crdt.Standard().With(crdt.NewKind[probe](100, "probe"), crdt.NewKind[bare](101, "bare"))
+	if err != nil {
+		panic(err)
+	}
+	return kinds
+})
