@@ -26,8 +26,8 @@
 //	TwoPhaseSet    elements               a removal is final
 //	RWSet          elements               a removal wins over an addition that has not seen it
 //	LWWSet         elements               for each element the latest timestamp wins
-//	EWFlag         on or off, at first off  an enabling wins over a disabling that has not seen it
-//	DWFlag         on or off, at first on   a disabling wins over an enabling that has not seen it
+//	EWFlag         on or off, off at first  an enabling wins over a disabling that has not seen it
+//	DWFlag         on or off, off at first  a disabling wins over an enabling that has not seen it
 //	LWWMap         a value for each key   for each key the latest timestamp wins, removals included
 //	Log            entries, in order      all entries are kept, in one order that respects causality
 //	BoundedCounter a sum that stays >= 0  all count: each was covered by rights that its replica held

@@ -144,10 +144,15 @@ func (m *MVRegister[T]) survivors(o, novel *MVRegister[T]) (live []sibling[T], c
 			s, news = m.same(mine[0], theirs[0])
 			lives, mine, theirs = true, mine[1:], theirs[1:]
 		}
-		if lives {
-			live = append(live, s)
+		if news && !changed { // all before it are as they were
+			live, changed = slices.Clone(live), true
 		}
-		changed = changed || news
+		switch {
+		case lives && changed:
+			live = append(live, s)
+		case lives:
+			live = m.live[:len(live)+1]
+		}
 		novel.note(s, lives, news)
 	}
 	return live, changed
