@@ -33,6 +33,7 @@ type Log[T any] struct {
 	order  []uint32           // names in order of replica
 	chunks [][]logEntry[T]    // in order; none is empty
 	n      int                // entries
+	track  *entryParts[T]     // nil unless tracked
 }
 
 // logEntry is an entry of a log that knows its replica by name.
@@ -259,9 +260,10 @@ func (l *Log[T]) Clone() *Log[T] {
 	if l == nil {
 		return new(Log[T])
 	}
-	c := &Log[T]{*l.seen.Clone(), slices.Clone(l.names), slices.Clone(l.order), slices.Clone(l.chunks), l.n}
+	c := &Log[T]{seen: *l.seen.Clone(), names: slices.Clone(l.names), order: slices.Clone(l.order), n: l.n}
+	c.chunks = make([][]logEntry[T], len(l.chunks))
 	for i := range c.chunks {
-		c.chunks[i] = slices.Clone(c.chunks[i])
+		c.chunks[i] = slices.Clone(l.chunks[i])
 	}
 	return c
 }

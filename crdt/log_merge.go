@@ -15,7 +15,7 @@ func (l *Log[T]) Merge(o *Log[T]) (changed bool) {
 		return false
 	}
 	if l.n == 0 && o.n > 0 {
-		*l = *o.Clone()
+		replace(l, *o.Clone(), l.track.to())
 		return true
 	}
 	return l.absorb(o, nil)
@@ -45,6 +45,7 @@ func (l *Log[T]) absorb(o, novel *Log[T]) (changed bool) {
 			}
 			changed = true
 			l.insert(&at, names.translate(f))
+			l.track.entry(o, f, 1)
 			if novel != nil {
 				novel.push(novelNames.translate(f))
 			}

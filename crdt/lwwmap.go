@@ -26,6 +26,7 @@ type LWWMap[K comparable, V any] struct {
 	m      map[K]binding[V]
 	n      int // keys that have a value
 	latest vclock.Timestamp
+	track  *bindingParts[K, V] // nil unless tracked
 }
 
 // binding is the last write to a key.
@@ -94,6 +95,12 @@ func (m *LWWMap[K, V]) join(k K, b binding[V]) bool {
 		m.m = make(map[K]binding[V])
 	}
 	m.m[k] = b
+	if m.track != nil {
+		if known {
+			m.track.bound(k, &mine, -1)
+		}
+		m.track.bound(k, &b, 1)
+	}
 	if mine.tie == bindingSet {
 		m.n--
 	}
@@ -209,5 +216,5 @@ func (m *LWWMap[K, V]) Clone() *LWWMap[K, V] {
 	if m == nil {
 		return new(LWWMap[K, V])
 	}
-	return &LWWMap[K, V]{maps.Clone(m.m), m.n, m.latest}
+	return &LWWMap[K, V]{m: maps.Clone(m.m), n: m.n, latest: m.latest}
 }

@@ -93,7 +93,7 @@ func (m *LWWMap[K, V]) UnmarshalBinary(b []byte) error {
 	if err := formLWWMap.close(r); err != nil {
 		return err
 	}
-	*m = read
+	replace(m, read, m.track.to())
 	return nil
 }
 

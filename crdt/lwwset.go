@@ -28,6 +28,7 @@ type LWWSet[E comparable] struct {
 	writers roster
 	n       int // elements that are in
 	latest  vclock.Timestamp
+	track   *elementParts[E] // nil unless tracked
 }
 
 // lastWrite is the last write of one element. Its replica is a place in the roster of the set.
@@ -111,6 +112,12 @@ func (s *LWWSet[E]) put(e E, at vclock.Timestamp, removal bool) (changed bool) {
 		w.who++
 	}
 	s.m[e] = w
+	if s.track != nil {
+		if known {
+			s.track.lastWritten(e, s.at(last), last.removal(), -1)
+		}
+		s.track.lastWritten(e, at, removal, 1)
+	}
 	switch {
 	case was && removal:
 		s.n--
@@ -225,8 +232,31 @@ func (s *LWWSet[E]) Clone() *LWWSet[E] {
 	if s == nil {
 		return new(LWWSet[E])
 	}
-	c := *s
-	c.m = maps.Clone(s.m)
-	c.writers = roster{slices.Clone(s.writers.ids), slices.Clone(s.writers.order)}
-	return &c
+	writers := roster{slices.Clone(s.writers.ids), slices.Clone(s.writers.order)}
+	return &LWWSet[E]{m: maps.Clone(s.m), writers: writers, n: s.n, latest: s.latest}
+}
+
+// Decompose reports the last write of each element. See [Decomposable].
+func (s *LWWSet[E]) Decompose(report func(part []byte, n int)) {
+	to := newElementParts[E](report)
+	if to == nil {
+		return
+	}
+	for e, last := range s.writes() {
+		to.lastWritten(e, s.at(last), last.removal(), 1)
+	}
+}
+
+// Track reports last writes as they come and go. See [Decomposable].
+func (s *LWWSet[E]) Track(report func(part []byte, n int)) { s.track = newElementParts[E](report) }
+
+// lastWritten reports that e was added or removed last at that time.
+func (p *elementParts[E]) lastWritten(e E, at vclock.Timestamp, removal bool, n int) {
+	kind := uint64(partItem)
+	if removal {
+		kind = partGone
+	}
+	w := p.begin(kind)
+	writeWholeTimestamp(w, at)
+	p.send(w, n, p.codec.write(w, e))
 }

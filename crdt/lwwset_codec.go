@@ -83,7 +83,7 @@ func (s *LWWSet[E]) UnmarshalBinary(b []byte) error {
 	if err := formLWWSet.close(r); err != nil {
 		return err
 	}
-	*s = read
+	replace(s, read, s.track.to())
 	return nil
 }
 

@@ -133,3 +133,9 @@ func (p *elementParts[E]) dotted(e E, d vclock.Dot, n int) {
 		p.send(w, n, p.codec.write(w, e))
 	}
 }
+
+func writeWholeTimestamp(w *wire.Writer, at vclock.Timestamp) {
+	w.Int(at.Wall)
+	w.Uint(uint64(at.Logical))
+	writeReplica(w, at.Replica)
+}

@@ -25,8 +25,9 @@ var formTwoPhaseSet = form{"twophaseset", 9}
 // It is the 2P-Set of Shapiro et al. 2011, section 3.3.2, in which an element may also be removed ahead of its
 // addition.
 type TwoPhaseSet[E comparable] struct {
-	m map[E]phase
-	n int // elements that are in
+	m     map[E]phase
+	n     int              // elements that are in
+	track *elementParts[E] // nil unless tracked
 }
 
 // phase is how far the life of an element has come. What is not in the map is in phase 0.
@@ -65,6 +66,10 @@ func (s *TwoPhaseSet[E]) move(e E, p phase) (changed bool) {
 		s.m = make(map[E]phase)
 	}
 	s.m[e] = p
+	if s.track != nil {
+		s.track.inPhase(e, was, -1)
+		s.track.inPhase(e, p, 1)
+	}
 	switch {
 	case p == phaseIn:
 		s.n++
@@ -148,7 +153,32 @@ func (s *TwoPhaseSet[E]) Clone() *TwoPhaseSet[E] {
 	if s == nil {
 		return new(TwoPhaseSet[E])
 	}
-	return &TwoPhaseSet[E]{maps.Clone(s.m), s.n}
+	return &TwoPhaseSet[E]{m: maps.Clone(s.m), n: s.n}
+}
+
+// Decompose reports the elements, those that are in and those that are out. See [Decomposable].
+func (s *TwoPhaseSet[E]) Decompose(report func(part []byte, n int)) {
+	to := newElementParts[E](report)
+	if to == nil {
+		return
+	}
+	for e, p := range s.phases() {
+		to.inPhase(e, p, 1)
+	}
+}
+
+// Track reports elements as they come and go. See [Decomposable].
+func (s *TwoPhaseSet[E]) Track(report func(part []byte, n int)) { s.track = newElementParts[E](report) }
+
+// inPhase reports that e is in, or out for ever; in phase 0 it has no part.
+func (p *elementParts[E]) inPhase(e E, at phase, n int) {
+	switch at {
+	case phaseIn:
+		p.element(e, n)
+	case phaseOut:
+		w := p.begin(partGone)
+		p.send(w, n, p.codec.write(w, e))
+	}
 }
 
 // AppendBinary appends the wire form. It returns a [*TypeError] if E cannot be encoded.
@@ -212,7 +242,7 @@ func (s *TwoPhaseSet[E]) UnmarshalBinary(b []byte) error {
 	if err := formTwoPhaseSet.close(r); err != nil {
 		return err
 	}
-	*s = read
+	replace(s, read, s.track.to())
 	return nil
 }
 
