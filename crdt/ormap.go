@@ -60,6 +60,8 @@ type ORMap[K comparable] struct {
 	seen vclock.Context // every dot seen, those of the living included
 	live orIndex[K]     // the living by dot
 	root *orNode[K]     // the living by place; nil if there never were any
+
+	track *elementParts[K] // nil unless tracked
 }
 
 // MapDepth is how many keys may lead to a field: m.Map("a").Counter("b") has 2. Below that handles read as empty

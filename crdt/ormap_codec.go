@@ -171,7 +171,7 @@ func (m *ORMap[K]) UnmarshalBinary(b []byte) error {
 	if err := formORMap.close(in); err != nil {
 		return err
 	}
-	*m = *r.into
+	replace(m, *r.into, m.track.to())
 	return nil
 }
 

@@ -44,7 +44,7 @@ func (p orPlace[K]) write(r vclock.ReplicaID, e orEntry[K], first *orEntry[K], d
 	walkChain(first, func(old *orEntry[K]) { p.m.kill(old, delta) })
 	for _, m := range []*ORMap[K]{p.m, delta} {
 		m.insert(p.ensure(m), &e)
-		e.dots(func(d vclock.Dot) { m.seen.Add(d) })
+		m.see(&e)
 	}
 }
 

@@ -74,7 +74,7 @@ func (m *ORMap[K]) fold(r vclock.ReplicaID, at *orNode[K], stable *vclock.Contex
 	}
 	for _, target := range []*ORMap[K]{m, delta} {
 		target.insert(target.like(place), &whole)
-		whole.dots(func(d vclock.Dot) { target.seen.Add(d) })
+		target.see(&whole)
 	}
 }
 

@@ -8,7 +8,7 @@ func (m *ORMap[K]) Merge(o *ORMap[K]) (changed bool) {
 		return false
 	}
 	if m.seen.Len() == 0 && o.seen.Len() > 0 {
-		*m = *o.Clone()
+		replace(m, *o.Clone(), m.track.to())
 		return true
 	}
 	ended := m.ended(o)
@@ -69,7 +69,7 @@ func (m *ORMap[K]) absorb(o *ORMap[K], ended []*orEntry[K], unseen *vclock.Conte
 	for _, e := range fresh {
 		m.insert(m.like(e.at), e)
 	}
-	m.seen.Merge(unseen)
+	m.seeAll(unseen)
 }
 
 func (m *ORMap[K]) dropAll(ended []*orEntry[K]) {

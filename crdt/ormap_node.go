@@ -264,11 +264,13 @@ func (m *ORMap[K]) insert(at *orNode[K], e *orEntry[K]) bool {
 	fresh := true
 	c.dots(func(d vclock.Dot) { fresh = m.live.insert(d, c) && fresh })
 	at.link(c)
+	m.track.entry(c, 1)
 	return fresh
 }
 
 // drop ends the life of e.
 func (m *ORMap[K]) drop(e *orEntry[K]) {
+	m.track.entry(e, -1)
 	e.dots(m.live.remove)
 	e.at.unlink(e)
 	e.at.prune()
@@ -280,7 +282,7 @@ func (m *ORMap[K]) take(e *orEntry[K]) {
 		return
 	}
 	m.insert(m.like(e.at), e)
-	e.dots(func(d vclock.Dot) { m.seen.Add(d) })
+	m.see(e)
 }
 
 // kill ends the life of e and names it in delta.
