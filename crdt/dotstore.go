@@ -25,6 +25,8 @@ type dotStore[E comparable] struct {
 	free   uint32          // first of the slots not in use, from 1
 	unused int             // slots not in use
 	n      int             // elements
+	// track is told of each dot that comes to live, with n = 1, or dies, with -1; nil if nobody is told.
+	track func(e E, d vclock.Dot, n int)
 }
 
 type slot[E comparable] struct {
@@ -86,6 +88,12 @@ func (s *dotStore[E]) hash(e E) uint32 {
 
 // lookup returns any slot of e, always the same while nothing changes.
 func (s *dotStore[E]) lookup(e E) (i uint32, ok bool) { return s.search(s.hash(e), e) }
+
+// has reports whether any dot of e lives.
+func (s *dotStore[E]) has(e E) bool {
+	_, ok := s.lookup(e)
+	return ok
+}
 
 // find is lookup that tells the hash too.
 func (s *dotStore[E]) find(e E) (hash, i uint32, ok bool) {
@@ -164,6 +172,30 @@ func (s *dotStore[E]) isHead(at *slot[E], i uint32) bool {
 	return head == i
 }
 
+// each visits the live dots in no particular order.
+func (s *dotStore[E]) each(visit func(e E, d vclock.Dot)) {
+	for b, block := range s.blocks {
+		for k := range block {
+			if block[k].inUse() {
+				visit(block[k].elem, s.dot(uint32(b*blockSize+k)))
+			}
+		}
+	}
+}
+
+// appendDots appends the live dots of e, in order.
+func (s *dotStore[E]) appendDots(dots []vclock.Dot, e E) []vclock.Dot {
+	i, ok := s.lookup(e)
+	if !ok {
+		return dots
+	}
+	for k := range s.ring(i) {
+		dots = append(dots, s.dot(k))
+	}
+	slices.SortFunc(dots, vclock.Dot.Compare)
+	return dots
+}
+
 // insert makes d a live dot of e, and reports whether it was no live dot yet.
 func (s *dotStore[E]) insert(e E, d vclock.Dot) bool { return s.insertHashed(s.hash(e), e, d) }
 
@@ -191,6 +223,9 @@ func (s *dotStore[E]) insertHashed(hash uint32, e E, d vclock.Dot) bool {
 	}
 	if s.index == nil && s.size() > fewSlots {
 		s.buildIndex()
+	}
+	if s.track != nil {
+		s.track(e, d, 1)
 	}
 	return true
 }
@@ -296,6 +331,9 @@ func (s *dotStore[E]) drop(i uint32) { s.dropHashed(s.hash(s.at(i).elem), i) }
 // dropHashed is drop for an element with a known hash. It returns another slot of the element, if there is one.
 func (s *dotStore[E]) dropHashed(hash, i uint32) (other uint32, ok bool) {
 	at := s.at(i)
+	if s.track != nil {
+		s.track(at.elem, s.dot(i), -1)
+	}
 	s.delist(&s.lanes[at.lane&^shared], i)
 	switch {
 	case at.isShared():
@@ -313,6 +351,22 @@ func (s *dotStore[E]) dropHashed(hash, i uint32) (other uint32, ok bool) {
 	return other, ok
 }
 
+// kill ends the life of all dots of the element in slot i, and adds them to killed.
+func (s *dotStore[E]) kill(hash, i uint32, killed *grave) {
+	for more := true; more; {
+		*killed = append(*killed, s.dot(i))
+		i, more = s.dropHashed(hash, i)
+	}
+}
+
+// clear ends the life of all dots.
+func (s *dotStore[E]) clear() {
+	if s.track != nil {
+		s.each(func(e E, d vclock.Dot) { s.track(e, d, -1) })
+	}
+	*s = dotStore[E]{track: s.track}
+}
+
 // trim gives memory back when less than half of the slots are in use: it moves those together. Slots then have
 // other numbers. Since as many dots must have gone before, it costs each of them O(1).
 func (s *dotStore[E]) trim() {
@@ -321,10 +375,10 @@ func (s *dotStore[E]) trim() {
 		return
 	}
 	if s.dots() == 0 {
-		*s = dotStore[E]{}
+		*s = dotStore[E]{track: s.track}
 		return
 	}
-	c := dotStore[E]{n: s.n, lanes: s.lanes, order: s.order}
+	c := dotStore[E]{n: s.n, lanes: s.lanes, order: s.order, track: s.track}
 	c.reserve(s.dots())
 	to := s.moveSlots(&c)
 	number := func(slot uint32) uint32 { return to[slot] }
@@ -357,6 +411,7 @@ func (s *dotStore[E]) moveSlots(c *dotStore[E]) (to []uint32) {
 // clone returns a store of its own with the same dots.
 func (s *dotStore[E]) clone() dotStore[E] {
 	c := *s
+	c.track = nil
 	c.blocks = slices.Clone(s.blocks)
 	for b := range c.blocks {
 		c.blocks[b] = slices.Clone(c.blocks[b])

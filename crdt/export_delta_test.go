@@ -9,7 +9,7 @@ func Dots(c *vclock.Context) map[vclock.Dot]bool { return dots(c) }
 func (s *ORSet[E]) LiveDots() map[vclock.Dot]bool {
 	live := make(map[vclock.Dot]bool)
 	for span := range s.seen.All() {
-		s.eachLive(span, func(_ E, d vclock.Dot) { live[d] = true })
+		s.live.eachIn(span, func(_ E, d vclock.Dot) { live[d] = true })
 	}
 	return live
 }

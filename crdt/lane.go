@@ -2,7 +2,6 @@ package crdt
 
 import (
 	"cmp"
-	"iter"
 	"slices"
 
 	"github.com/eventual-go/eventual/vclock"
@@ -298,41 +297,50 @@ func (s *dotStore[E]) laneFor(d vclock.Dot) uint32 {
 	return s.order[i]
 }
 
-// spans yields the runs of live dots in order. They must not change meanwhile.
-func (s *dotStore[E]) spans() iter.Seq[vclock.Span] {
-	return func(yield func(vclock.Span) bool) {
-		var run vclock.Span
-		for d := range s.all() {
-			if d.Replica == run.Replica && d.Seq == run.Hi+1 {
-				run.Hi++
-				continue
-			}
-			if run.Lo > 0 && !yield(run) {
-				return
-			}
-			run = vclock.Span{Replica: d.Replica, Lo: d.Seq, Hi: d.Seq}
+// living returns the context of the live dots. It takes O(1) for a chunk without gaps.
+func (s *dotStore[E]) living() *vclock.Context {
+	c := new(vclock.Context)
+	for _, k := range s.order {
+		l := &s.lanes[k]
+		for i := range l.chunks {
+			s.addLiving(c, l, &l.chunks[i])
 		}
-		if run.Lo > 0 {
-			yield(run)
+	}
+	return c
+}
+
+func (s *dotStore[E]) addLiving(c *vclock.Context, l *lane, from *chunk) {
+	run := vclock.Span{Replica: l.replica, Lo: l.seq(from.low), Hi: l.seq(from.top)}
+	if from.top-from.low == from.n-1 {
+		c.AddSpan(run)
+		return
+	}
+	run.Hi = run.Lo
+	for p := 1; p < from.len(); p++ {
+		seq := l.seq(s.lowOf(from.slot(p)))
+		if seq > run.Hi+1 {
+			c.AddSpan(run)
+			run.Lo = seq
 		}
+		run.Hi = seq
+	}
+	c.AddSpan(run)
+}
+
+// eachIn visits the live dots in span, in order.
+func (s *dotStore[E]) eachIn(span vclock.Span, visit func(e E, d vclock.Dot)) {
+	k := s.from(span.Replica, span.Lo)
+	for i, ok := k.slot(span.Hi); ok; i, ok = k.slot(span.Hi) {
+		visit(s.elem(i), s.dot(i))
+		k.next()
 	}
 }
 
-// all yields the live dots in order. They must not change meanwhile.
-func (s *dotStore[E]) all() iter.Seq[vclock.Dot] {
-	return func(yield func(vclock.Dot) bool) {
-		for _, k := range s.order {
-			l := &s.lanes[k]
-			for c := range l.chunks {
-				for p := range l.chunks[c].len() {
-					seq := l.seq(s.lowOf(l.chunks[c].slot(p)))
-					if !yield(vclock.Dot{Replica: l.replica, Seq: seq}) {
-						return
-					}
-				}
-			}
-		}
-	}
+// lives reports whether d is a live dot of e.
+func (s *dotStore[E]) lives(e E, d vclock.Dot) bool {
+	k := s.from(d.Replica, d.Seq)
+	i, ok := k.slot(d.Seq)
+	return ok && s.elem(i) == e
 }
 
 // cursor walks along the live dots of a replica.

@@ -18,8 +18,8 @@ import (
 // It is the optimized OR-Set of Bieniusa et al., "An optimized conflict-free replicated set", 2012, in the
 // delta form of Almeida, Shoker, Baquero, "Delta State Replicated Data Types", 2018, section 7.3.
 type ORSet[E comparable] struct {
-	seen vclock.Context // every dot seen, those of the live included
-	live dotStore[E]
+	past[E] // every dot seen, those of the live included
+	live    dotStore[E]
 }
 
 // Add puts the elements in on behalf of replica r and returns the delta. Each addition is an event of its own
@@ -35,13 +35,13 @@ func (s *ORSet[E]) Add(r vclock.ReplicaID, elems ...E) (delta *ORSet[E]) {
 	hash, i, ok := s.live.find(elems[0])
 	if ok {
 		var killed grave
-		s.kill(hash, i, &killed)
+		s.live.kill(hash, i, &killed)
 		killed.into(&delta.seen)
 		s.live.trim()
 	}
 	s.live.insertHashed(hash, elems[0], first)
 	delta.seen.Add(first)
-	s.seen.Add(first)
+	s.mint(first, first.Seq)
 	return delta
 }
 
@@ -60,16 +60,15 @@ func (s *ORSet[E]) addAll(first vclock.Dot, elems []E) (delta *ORSet[E]) {
 			break
 		}
 		if ok {
-			s.kill(hash, i, &killed)
+			s.live.kill(hash, i, &killed)
 		}
 		s.live.insertHashed(hash, e, next)
 		delta.live.insert(e, next)
 		next.Seq++
 	}
-	minted := vclock.Span{Replica: first.Replica, Lo: first.Seq, Hi: next.Seq - 1}
 	killed.into(&delta.seen)
-	delta.seen.AddSpan(minted)
-	s.seen.AddSpan(minted)
+	delta.mint(first, next.Seq-1)
+	s.mint(first, next.Seq-1)
 	s.live.trim()
 	return delta
 }
@@ -92,14 +91,6 @@ func lone[E comparable](e E, d vclock.Dot) *ORSet[E] {
 	return &s.set
 }
 
-// kill ends the life of all dots of the element in slot i, and adds them to killed.
-func (s *ORSet[E]) kill(hash, i uint32, killed *grave) {
-	for more := true; more; {
-		*killed = append(*killed, s.live.dot(i))
-		i, more = s.live.dropHashed(hash, i)
-	}
-}
-
 // Remove takes the elements out as far as their additions are known here, and returns the delta, which names
 // only the additions taken away. It is empty if there are none.
 func (s *ORSet[E]) Remove(elems ...E) (delta *ORSet[E]) {
@@ -107,7 +98,7 @@ func (s *ORSet[E]) Remove(elems ...E) (delta *ORSet[E]) {
 	var killed grave
 	for _, e := range elems {
 		if hash, i, ok := s.live.find(e); ok {
-			s.kill(hash, i, &killed)
+			s.live.kill(hash, i, &killed)
 		}
 	}
 	killed.into(&delta.seen)
@@ -118,10 +109,8 @@ func (s *ORSet[E]) Remove(elems ...E) (delta *ORSet[E]) {
 // Reset takes out all elements that are known here, and returns the delta.
 func (s *ORSet[E]) Reset() (delta *ORSet[E]) {
 	delta = new(ORSet[E])
-	for span := range s.live.spans() {
-		delta.seen.AddSpan(span)
-	}
-	s.live = dotStore[E]{}
+	delta.seen = *s.live.living()
+	s.live.clear()
 	return delta
 }
 
@@ -130,8 +119,7 @@ func (s *ORSet[E]) Has(e E) bool {
 	if s == nil {
 		return false
 	}
-	_, ok := s.live.lookup(e)
-	return ok
+	return s.live.has(e)
 }
 
 // Len is the number of elements.
@@ -173,5 +161,25 @@ func (s *ORSet[E]) Clone() *ORSet[E] {
 	if s == nil {
 		return new(ORSet[E])
 	}
-	return &ORSet[E]{seen: *s.seen.Clone(), live: s.live.clone()}
+	return &ORSet[E]{past: past[E]{seen: *s.seen.Clone()}, live: s.live.clone()}
+}
+
+// Decompose reports the elements with the events that brought them, and the context. See [Decomposable].
+func (s *ORSet[E]) Decompose(report func(part []byte, n int)) {
+	to := newElementParts[E](report)
+	if s == nil || to == nil {
+		return
+	}
+	to.context(&s.seen, 1)
+	s.live.each(func(e E, d vclock.Dot) { to.dotted(e, d, 1) })
+}
+
+// Track reports elements with the events that brought them as they come and go, and the context as it grows. See
+// [Decomposable].
+func (s *ORSet[E]) Track(report func(part []byte, n int)) {
+	s.track = newElementParts[E](report)
+	s.live.track = nil
+	if s.track != nil {
+		s.live.track = s.track.dotted
+	}
 }

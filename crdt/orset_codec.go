@@ -102,7 +102,7 @@ func (s *ORSet[E]) UnmarshalBinary(b []byte) error {
 	if err := formORSet.close(r); err != nil {
 		return err
 	}
-	*s = read
+	replace(s, read, s.track.to())
 	return nil
 }
 

@@ -139,3 +139,12 @@ func writeWholeTimestamp(w *wire.Writer, at vclock.Timestamp) {
 	w.Uint(uint64(at.Logical))
 	writeReplica(w, at.Replica)
 }
+
+// gone reports that d is the live dot of a removal of e.
+func (p *elementParts[E]) gone(e E, d vclock.Dot, n int) {
+	if p != nil {
+		w := p.begin(partGone)
+		writeWholeDot(w, d)
+		p.send(w, n, p.codec.write(w, e))
+	}
+}

@@ -2,7 +2,6 @@ package crdt
 
 import (
 	"iter"
-	"slices"
 
 	"github.com/eventual-go/eventual/vclock"
 )
@@ -28,16 +27,10 @@ import (
 // 2017, and of Almeida, Shoker, Baquero, "Delta State Replicated Data Types", 2018, section 7.3: a map from elements
 // to the dots of their additions and of their removals.
 type RWSet[E comparable] struct {
-	seen vclock.Context // every dot seen, those of the live included
-	live dotStore[mark[E]]
-	n    int // elements that are in
-}
-
-// mark is what a dot says of an element: that it was added, or removed. An element has up to one mark of each sort,
-// with the dots of those that raced.
-type mark[E comparable] struct {
-	elem    E
-	removal bool
+	past[E] // every dot seen, those of the live included
+	added   dotStore[E]
+	removed dotStore[E]
+	both    int // elements that were added and removed
 }
 
 // Add puts the elements in on behalf of replica r and returns the delta. Each addition is an event of its own. It
@@ -58,8 +51,7 @@ func (s *RWSet[E]) write(r vclock.ReplicaID, elems []E, removal bool) (delta *RW
 	delta = new(RWSet[E])
 	var killed grave
 	for _, e := range elems {
-		m := mark[E]{e, removal}
-		if delta.hasMark(m) {
+		if delta.side(removal).has(e) {
 			continue
 		}
 		d := s.seen.Next(r)
@@ -67,80 +59,58 @@ func (s *RWSet[E]) write(r vclock.ReplicaID, elems []E, removal bool) (delta *RW
 			break
 		}
 		s.kill(e, &killed)
-		s.mint(m, d)
-		delta.mint(m, d)
+		for _, set := range [...]*RWSet[E]{s, delta} {
+			set.mint(d, d.Seq)
+			set.side(removal).insert(e, d)
+		}
 	}
 	killed.into(&delta.seen)
-	s.live.trim()
+	s.added.trim()
+	s.removed.trim()
 	return delta
 }
 
-func (s *RWSet[E]) mint(m mark[E], d vclock.Dot) {
-	s.seen.Add(d)
-	s.insert(m, d)
+// side returns the removals or the additions.
+func (s *RWSet[E]) side(removal bool) *dotStore[E] {
+	if removal {
+		return &s.removed
+	}
+	return &s.added
 }
 
 // kill ends the life of all dots of e, and adds them to killed.
 func (s *RWSet[E]) kill(e E, killed *grave) {
-	for _, m := range [...]mark[E]{{e, false}, {e, true}} {
-		for i, ok := s.live.lookup(m); ok; i, ok = s.live.lookup(m) {
-			*killed = append(*killed, s.live.dot(i))
-			s.drop(i)
+	if s.added.has(e) && s.removed.has(e) {
+		s.both--
+	}
+	for _, side := range [...]*dotStore[E]{&s.added, &s.removed} {
+		if hash, i, ok := side.find(e); ok {
+			side.kill(hash, i, killed)
 		}
 	}
-}
-
-// insert makes d a live dot of m, and reports whether it was no live dot yet.
-func (s *RWSet[E]) insert(m mark[E], d vclock.Dot) bool {
-	marks := s.live.n
-	fresh := s.live.insert(m, d)
-	s.count(m, s.live.n-marks)
-	return fresh
-}
-
-// drop ends the life of the dot in slot i.
-func (s *RWSet[E]) drop(i uint32) {
-	marks, m := s.live.n, s.live.elem(i)
-	s.live.drop(i)
-	s.count(m, s.live.n-marks)
-}
-
-// count keeps n right when mark m came (+1), went (-1), or did neither.
-func (s *RWSet[E]) count(m mark[E], by int) {
-	switch {
-	case by == 0:
-	case !m.removal && !s.hasMark(mark[E]{m.elem, true}):
-		s.n += by
-	case m.removal && s.hasMark(mark[E]{m.elem, false}):
-		s.n -= by
-	}
-}
-
-func (s *RWSet[E]) hasMark(m mark[E]) bool {
-	_, ok := s.live.lookup(m)
-	return ok
 }
 
 // Reset forgets all additions and removals that are known here, and returns the delta. It mints no event and is no
 // removal: additions, and removals, that it has not seen stand.
 func (s *RWSet[E]) Reset() (delta *RWSet[E]) {
-	delta = &RWSet[E]{seen: *s.living()}
-	s.live, s.n = dotStore[mark[E]]{}, 0
+	delta = new(RWSet[E])
+	delta.seen = *s.living()
+	s.added.clear()
+	s.removed.clear()
+	s.both = 0
 	return delta
 }
 
 // living returns the context of the live dots.
 func (s *RWSet[E]) living() *vclock.Context {
-	c := new(vclock.Context)
-	for span := range s.live.spans() {
-		c.AddSpan(span)
-	}
+	c := s.added.living()
+	c.Merge(s.removed.living())
 	return c
 }
 
 // Has reports whether e is in.
 func (s *RWSet[E]) Has(e E) bool {
-	return s != nil && s.hasMark(mark[E]{e, false}) && !s.hasMark(mark[E]{e, true})
+	return s != nil && s.added.has(e) && !s.removed.has(e)
 }
 
 // Explain names the additions and the removals of e that are in force: with any removal it is out.
@@ -150,22 +120,9 @@ func (s *RWSet[E]) Explain(e E) Explanation {
 	}
 	return Explanation{
 		Present: s.Has(e),
-		For:     s.dots(mark[E]{e, false}, nil),
-		Against: s.dots(mark[E]{e, true}, nil),
+		For:     s.added.appendDots(nil, e),
+		Against: s.removed.appendDots(nil, e),
 	}
-}
-
-// dots appends the live dots of m, in order.
-func (s *RWSet[E]) dots(m mark[E], dots []vclock.Dot) []vclock.Dot {
-	i, ok := s.live.lookup(m)
-	if !ok {
-		return dots
-	}
-	for k := range s.live.ring(i) {
-		dots = append(dots, s.live.dot(k))
-	}
-	slices.SortFunc(dots, vclock.Dot.Compare)
-	return dots
 }
 
 // Len is the number of elements.
@@ -173,7 +130,7 @@ func (s *RWSet[E]) Len() int {
 	if s == nil {
 		return 0
 	}
-	return s.n
+	return s.added.n - s.both
 }
 
 // Empty reports whether there are no elements. Removals may still be remembered.
@@ -185,9 +142,8 @@ func (s *RWSet[E]) All() iter.Seq[E] {
 		if s == nil {
 			return
 		}
-		for i := range s.live.heads() {
-			m := s.live.elem(i)
-			if !m.removal && !s.hasMark(mark[E]{m.elem, true}) && !yield(m.elem) {
+		for i := range s.added.heads() {
+			if e := s.added.elem(i); !s.removed.has(e) && !yield(e) {
 				return
 			}
 		}
@@ -207,5 +163,29 @@ func (s *RWSet[E]) Clone() *RWSet[E] {
 	if s == nil {
 		return new(RWSet[E])
 	}
-	return &RWSet[E]{seen: *s.seen.Clone(), live: s.live.clone(), n: s.n}
+	return &RWSet[E]{
+		past:  past[E]{seen: *s.seen.Clone()},
+		added: s.added.clone(), removed: s.removed.clone(), both: s.both,
+	}
+}
+
+// Decompose reports the additions and removals in force, each with its element, and the context. See [Decomposable].
+func (s *RWSet[E]) Decompose(report func(part []byte, n int)) {
+	to := newElementParts[E](report)
+	if s == nil || to == nil {
+		return
+	}
+	to.context(&s.seen, 1)
+	s.added.each(func(e E, d vclock.Dot) { to.dotted(e, d, 1) })
+	s.removed.each(func(e E, d vclock.Dot) { to.gone(e, d, 1) })
+}
+
+// Track reports additions and removals as they come into force and end, and the context as it grows. See
+// [Decomposable].
+func (s *RWSet[E]) Track(report func(part []byte, n int)) {
+	s.track = newElementParts[E](report)
+	s.added.track, s.removed.track = nil, nil
+	if s.track != nil {
+		s.added.track, s.removed.track = s.track.dotted, s.track.gone
+	}
 }

@@ -25,32 +25,34 @@ func (s *RWSet[E]) AppendBinary(b []byte) ([]byte, error) {
 		if err := c.write(w, e); err != nil {
 			return w.Done()[:len(b)], err
 		}
-		s.writeMark(w, table, mark[E]{e, false})
-		s.writeMark(w, table, mark[E]{e, true})
+		writeDots(w, table, &s.added, e)
+		writeDots(w, table, &s.removed, e)
 	}
 	return w.Done(), nil
 }
 
-// sorted returns the elements that have any mark, in canonical order.
+// sorted returns the elements that were added or removed, in canonical order.
 func (s *RWSet[E]) sorted() (codec[E], []E, error) {
 	c, err := elementCodecOf[E]()
 	if err != nil {
 		return nil, nil, err
 	}
-	elems := make([]E, 0, s.live.n)
-	for i := range s.live.heads() {
-		m := s.live.elem(i)
-		if !m.removal || !s.hasMark(mark[E]{m.elem, false}) {
-			elems = append(elems, m.elem)
+	elems := make([]E, 0, s.added.n+s.removed.n-s.both)
+	for i := range s.added.heads() {
+		elems = append(elems, s.added.elem(i))
+	}
+	for i := range s.removed.heads() {
+		if e := s.removed.elem(i); !s.added.has(e) {
+			elems = append(elems, e)
 		}
 	}
 	return c, elems, sortElements(c, elems, identity[E])
 }
 
-// writeMark writes the dots of m.
-func (s *RWSet[E]) writeMark(w *wire.Writer, table replicaTable, m mark[E]) {
+// writeDots writes the dots of e.
+func writeDots[E comparable](w *wire.Writer, table replicaTable, s *dotStore[E], e E) {
 	var few [4]vclock.Dot
-	dots := s.dots(m, few[:0])
+	dots := s.appendDots(few[:0], e)
 	w.Array(2 * len(dots))
 	for _, d := range dots {
 		writeDot(w, table, d)
@@ -72,49 +74,54 @@ func (s *RWSet[E]) UnmarshalBinary(b []byte) error {
 	if err := formRWSet.close(r); err != nil {
 		return err
 	}
-	*s = read
+	replace(s, read, s.track.to())
 	return nil
 }
 
 func readRWSet[E comparable](r *wire.Reader, c codec[E]) (s RWSet[E]) {
 	seen, table := readContext(r)
 	s.seen = seen
-	marks := 0
+	added, removed := newBulk(&s.added, 0), newBulk(&s.removed, 0)
+	sides := 0 // with dots
 	var prev E
 	for i := range fields(r, 3) {
 		e := c.read(r)
 		if i > 0 && r.Err() == nil && c.compare(prev, e) >= 0 {
 			r.Fail("elements out of order")
 		}
-		added := s.readMark(r, table, mark[E]{e, false})
-		removed := s.readMark(r, table, mark[E]{e, true})
-		if added+removed == 0 {
+		adds := s.readDots(r, added, e, table)
+		removals := s.readDots(r, removed, e, table)
+		if adds+removals == 0 {
 			r.Fail("element without dots")
 		}
 		if r.Err() != nil {
 			return s
 		}
-		marks += min(added, 1) + min(removed, 1)
+		if adds > 0 && removals > 0 {
+			s.both++
+		}
+		sides += min(adds, 1) + min(removals, 1)
 		prev = e
 	}
-	if s.live.n != marks {
+	switch {
+	case !added.finish() || !removed.finish() || s.added.living().Intersects(s.removed.living()):
+		r.Fail("dot lives twice")
+	case s.added.n+s.removed.n != sides:
 		r.Fail("element twice")
 	}
 	return s
 }
 
-// readMark reads the dots of m and returns their number.
-func (s *RWSet[E]) readMark(r *wire.Reader, table replicaTable, m mark[E]) int {
+// readDots reads the dots of e and returns their number.
+func (s *RWSet[E]) readDots(r *wire.Reader, b *bulk[E], e E, table replicaTable) int {
 	var d vclock.Dot
 	n := fields(r, 2)
-	for range n {
+	for k := range n {
 		d = readDot(r, &s.seen, table, d)
 		if r.Err() != nil {
 			return n
 		}
-		if !s.insert(m, d) {
-			r.Fail("dot lives twice")
-		}
+		b.add(e, d, k > 0)
 	}
 	return n
 }

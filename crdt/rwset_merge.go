@@ -8,7 +8,7 @@ func (s *RWSet[E]) Merge(o *RWSet[E]) (changed bool) {
 		return false
 	}
 	if s.seen.Len() == 0 && o.seen.Len() > 0 {
-		*s = *o.Clone()
+		replace(s, *o.Clone(), s.track.to())
 		return true
 	}
 	changed = s.bury(o, nil)
@@ -42,58 +42,50 @@ func (s *RWSet[E]) Delta(since *vclock.Context) *RWSet[E] {
 	if s == nil {
 		return delta
 	}
+	if !s.seen.Intersects(since) {
+		return s.Clone()
+	}
 	delta.adopt(s, s.seen.Diff(since), nil)
 	delta.seen.Merge(s.seen.Diff(s.living()))
 	return delta
 }
 
-// bury drops the dots that live here while o has seen them and they do not live there. It adds them to killed
-// unless that is nil, and reports whether there were any.
+// bury ends what is in force here while o has seen it and it is not in force there. It adds that to killed unless it
+// is nil, and reports whether there was any.
 func (s *RWSet[E]) bury(o *RWSet[E], killed *vclock.Context) bool {
-	var dead []uint32
-	for span := range o.seen.All() {
-		dead = s.appendDead(dead, o, span)
-	}
-	for _, i := range dead {
-		if killed != nil {
-			killed.Add(s.live.dot(i))
-		}
-		s.drop(i)
-	}
-	s.live.trim()
-	return len(dead) > 0
-}
-
-// appendDead appends the slots that live here in span, which o has seen, but not there. A dot that has different
-// marks here and there is dead in both: its identity was used twice, and only that is an outcome which does not
-// depend on the order of merging.
-func (s *RWSet[E]) appendDead(dead []uint32, o *RWSet[E], span vclock.Span) []uint32 {
-	mine := s.live.from(span.Replica, span.Lo)
-	if _, ok := mine.slot(span.Hi); !ok {
-		return dead
-	}
-	theirs := o.live.from(span.Replica, span.Lo)
-	for i, ok := mine.slot(span.Hi); ok; i, ok = mine.slot(span.Hi) {
-		if !theirs.finds(mine.seq(i), s.live.elem(i)) {
-			dead = append(dead, i)
-		}
-		mine.next()
-	}
-	return dead
-}
-
-// adopt takes in the unseen events of o: the dots that live there, also into novel unless that is nil.
-func (s *RWSet[E]) adopt(o *RWSet[E], unseen *vclock.Context, novel *RWSet[E]) {
-	for span := range unseen.All() {
-		theirs := o.live.from(span.Replica, span.Lo)
-		for i, ok := theirs.slot(span.Hi); ok; i, ok = theirs.slot(span.Hi) {
-			m, d := o.live.elem(i), o.live.dot(i)
-			s.insert(m, d)
-			if novel != nil {
-				novel.insert(m, d)
+	visit := func(other *dotStore[E]) visitor[E] {
+		return func(e E, d vclock.Dot, elements int) {
+			s.count(e, other, elements)
+			if killed != nil {
+				killed.Add(d)
 			}
-			theirs.next()
 		}
 	}
-	s.seen.Merge(unseen)
+	added := s.added.bury(&o.added, &o.seen, visit(&s.removed))
+	removed := s.removed.bury(&o.removed, &o.seen, visit(&s.added))
+	return added || removed
+}
+
+// adopt takes in the unseen events of o: those that are in force there, also into novel unless that is nil.
+func (s *RWSet[E]) adopt(o *RWSet[E], unseen *vclock.Context, novel *RWSet[E]) {
+	s.added.adopt(&o.added, unseen, func(e E, d vclock.Dot, elements int) {
+		s.count(e, &s.removed, elements)
+		if novel != nil {
+			novel.added.insert(e, d)
+		}
+	})
+	s.removed.adopt(&o.removed, unseen, func(e E, d vclock.Dot, elements int) {
+		s.count(e, &s.added, elements)
+		if novel != nil {
+			novel.removed.insert(e, d)
+		}
+	})
+	s.learn(unseen)
+}
+
+// count keeps both right when e came to one side (elements is 1), went from it (-1), or did neither.
+func (s *RWSet[E]) count(e E, other *dotStore[E], elements int) {
+	if elements != 0 && other.has(e) {
+		s.both += elements
+	}
 }
