@@ -10,7 +10,9 @@ func (m *ORMap[K]) Parts() (parts []*ORMap[K]) {
 		case e == nil:
 			part.seen.Add(d)
 		case e.dot == d:
-			part.take(e)
+			var dots grave
+			part.take(e, &dots)
+			dots.into(&part.seen)
 		default:
 			continue
 		}

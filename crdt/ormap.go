@@ -120,7 +120,7 @@ func (m *ORMap[K]) Context() *vclock.Context {
 }
 
 // Latest returns the latest timestamp in the last-write-wins registers, for the clock to observe. It looks at
-// every entry.
+// every entry: ask it of what arrives, whose decoding took as long.
 func (m *ORMap[K]) Latest() (latest vclock.Timestamp) {
 	for e := range m.entries() {
 		if e.more != nil && e.more.time.Compare(latest) > 0 {

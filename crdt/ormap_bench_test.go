@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"runtime"
 	"testing"
+
+	"github.com/eventual-go/eventual/vclock"
 )
 
 func ormapOf(fields int) *ormap {
@@ -41,6 +43,43 @@ func BenchmarkORMapMergeDelta(b *testing.B) {
 				m.Merge(removals[i%4096])
 			}
 		})
+	}
+}
+
+// Removing costs what is removed, in whatever order it is found.
+func BenchmarkORMapRemove(b *testing.B) {
+	for _, fields := range []int{1000, 100_000} {
+		b.Run(fmt.Sprintf("%d fields", fields), func(b *testing.B) {
+			m := ormapOf(fields)
+			for b.Loop() {
+				b.StopTimer()
+				c := m.Clone()
+				b.StartTimer()
+				c.Reset()
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(fields), "ns/field")
+		})
+	}
+}
+
+// What a peer lacks that has seen everything, or all but the last ten events.
+func BenchmarkORMapDelta(b *testing.B) {
+	const fields = 100_000
+	whole, holed := ormapOf(fields), ormapOf(fields)
+	for i := 0; i < fields; i += 100 {
+		holed.Map(elems("m", 100)[i%100]).Remove(fmt.Sprint("e", i))
+	}
+	for name, m := range map[string]*ormap{"nothing removed": whole, "each hundredth removed": holed} {
+		for _, lacks := range []uint64{0, 10} {
+			b.Run(fmt.Sprintf("%s/%d lacking", name, lacks), func(b *testing.B) {
+				since := new(vclock.Context)
+				since.AddSpan(vclock.Span{Replica: idA, Lo: 1, Hi: fields - lacks})
+				b.ReportAllocs()
+				for b.Loop() {
+					m.Delta(since)
+				}
+			})
+		}
 	}
 }
 

@@ -35,24 +35,32 @@ func (p orPlace[K]) ensure(m *ORMap[K]) *orNode[K] {
 }
 
 // write makes e an event of r in the place of first, which is what it overwrites, together with what is chained to
-// that.
-func (p orPlace[K]) write(r vclock.ReplicaID, e orEntry[K], first *orEntry[K], delta *ORMap[K]) {
+// that. It returns the delta.
+func (p orPlace[K]) write(r vclock.ReplicaID, e orEntry[K], first *orEntry[K]) (delta *ORMap[K]) {
+	var killed grave
+	delta = new(ORMap[K])
+	p.writeTo(delta, r, e, first, &killed)
+	killed.into(&delta.seen)
+	return delta
+}
+
+// writeTo is write for one of several events of a delta. What it overwrites goes to killed.
+func (p orPlace[K]) writeTo(delta *ORMap[K], r vclock.ReplicaID, e orEntry[K], first *orEntry[K], killed *grave) {
 	e.dot = p.m.seen.Next(r)
 	if e.dot.IsZero() || len(p.path) > MapDepth {
 		return
 	}
-	walkChain(first, func(old *orEntry[K]) { p.m.kill(old, delta) })
+	walkChain(first, func(old *orEntry[K]) { p.m.kill(old, killed) })
 	for _, m := range []*ORMap[K]{p.m, delta} {
-		m.insert(p.ensure(m), &e)
-		m.see(&e)
+		m.put(p.ensure(m), &e)
 	}
 }
 
 // reset takes away what is in the field and below.
 func (p orPlace[K]) reset() (delta *ORMap[K]) {
-	delta = new(ORMap[K])
-	p.node().walk(func(e *orEntry[K]) { p.m.kill(e, delta) })
-	return delta
+	var killed grave
+	p.node().walk(func(e *orEntry[K]) { p.m.kill(e, &killed) })
+	return named[K](killed)
 }
 
 // MapField is a map in an [ORMap]. It is there while something is in it. Its methods are those of ORMap.
@@ -109,20 +117,20 @@ func (f MapField[K]) Map(key K) MapField[K] {
 // Remove takes away what is known here under the keys, of all kinds and with all that is below, and returns the
 // delta. See [ORMap.Remove].
 func (f MapField[K]) Remove(keys ...K) (delta *ORMap[K]) {
-	delta = new(ORMap[K])
+	var killed grave
 	for _, key := range keys {
 		if n := f.node(); n != nil {
-			walkKinds(n.fields[key], func(e *orEntry[K]) { f.m.kill(e, delta) })
+			walkKinds(n.fields[key], func(e *orEntry[K]) { f.m.kill(e, &killed) })
 		}
 	}
-	return delta
+	return named[K](killed)
 }
 
 // Reset takes away everything that is known here in the map, and returns the delta. Other kinds under its key stay.
 func (f MapField[K]) Reset() (delta *ORMap[K]) {
-	delta = new(ORMap[K])
-	f.node().walk(func(e *orEntry[K]) { f.m.kill(e, delta) })
-	return delta
+	var killed grave
+	f.node().walk(func(e *orEntry[K]) { f.m.kill(e, &killed) })
+	return named[K](killed)
 }
 
 // Has reports whether there is anything under key.

@@ -73,18 +73,19 @@ func (m *ORMap[K]) fold(r vclock.ReplicaID, at *orNode[K], stable *vclock.Contex
 		m.drop(e)
 	}
 	for _, target := range []*ORMap[K]{m, delta} {
-		target.insert(target.like(place), &whole)
-		target.see(&whole)
+		target.put(target.like(place), &whole)
 	}
 }
 
 // settled returns the numbers of the events that a fold of parts stands for: those that everybody has in the place
 // of what was folded before, which is named in delta as gone for the sake of readers that are no members.
 func settled[K comparable](parts []*orEntry[K], delta *ORMap[K]) (seqs []uint64) {
+	var gone grave
 	for _, e := range parts {
 		seqs = append(seqs, e.dot.Seq)
-		e.dots(func(d vclock.Dot) { delta.seen.Add(d) })
+		e.dots(func(d vclock.Dot) { gone = append(gone, d) })
 	}
+	gone.into(&delta.seen)
 	slices.Sort(seqs)
 	return seqs
 }

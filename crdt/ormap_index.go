@@ -76,6 +76,42 @@ func (x *orIndex[K]) in(s vclock.Span) iter.Seq2[uint64, *orEntry[K]] {
 	}
 }
 
+// runs yields the numbers in s that live as runs, in order. Runs end with chunks, so one may follow the other without
+// a gap.
+func (x *orIndex[K]) runs(s vclock.Span) iter.Seq[vclock.Span] {
+	return func(yield func(vclock.Span) bool) {
+		i, ok := x.lane(s.Replica)
+		if !ok {
+			return
+		}
+		c, p, _ := x.lanes[i].search(s.Lo)
+		for _, chunk := range x.lanes[i].chunks[c:] {
+			for chunk = chunk[p:]; len(chunk) > 0; {
+				n := leading(chunk)
+				run := vclock.Span{Replica: s.Replica, Lo: chunk[0].seq, Hi: min(chunk[n-1].seq, s.Hi)}
+				if run.Lo > s.Hi || !yield(run) {
+					return
+				}
+				chunk = chunk[n:]
+			}
+			p = 0
+		}
+	}
+}
+
+// leading returns how many of the first numbers of a chunk follow one another.
+func leading[K comparable](chunk []orRef[K]) int {
+	last := len(chunk) - 1
+	if chunk[last].seq-chunk[0].seq == uint64(last) {
+		return len(chunk)
+	}
+	n := 1
+	for chunk[n].seq == chunk[n-1].seq+1 {
+		n++
+	}
+	return n
+}
+
 // insert makes d lead to e, and reports whether it led nowhere.
 func (x *orIndex[K]) insert(d vclock.Dot, e *orEntry[K]) bool {
 	i, ok := x.lane(d.Replica)

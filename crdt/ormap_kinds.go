@@ -17,11 +17,10 @@ type CounterField[K comparable] struct{ at orPlace[K] }
 // is 0 or r is zero. Only one writer may use r at a time, and r must never be used again by one who has forgotten
 // events of r.
 func (c CounterField[K]) Add(r vclock.ReplicaID, n int64) (delta *ORMap[K]) {
-	delta = new(ORMap[K])
-	if n != 0 {
-		c.at.write(r, orEntry[K]{n: n}, nil, delta)
+	if n == 0 {
+		return new(ORMap[K])
 	}
-	return delta
+	return c.at.write(r, orEntry[K]{n: n}, nil)
 }
 
 // Value is the sum of what was added and not removed. It stops at the ends of int64 instead of wrapping round. It
@@ -57,23 +56,25 @@ type SetField[K comparable] struct{ at orPlace[K] }
 
 // Add puts the elements in on behalf of replica r and returns the delta. For r see [CounterField.Add].
 func (s SetField[K]) Add(r vclock.ReplicaID, elems ...string) (delta *ORMap[K]) {
+	var killed grave
 	delta = new(ORMap[K])
 	there := SetField[K]{orPlace[K]{delta, s.at.path, FieldSet}}
 	for _, elem := range elems {
 		if !there.Has(elem) {
-			s.at.write(r, orEntry[K]{text: elem}, s.at.node().first(elem), delta)
+			s.at.writeTo(delta, r, orEntry[K]{text: elem}, s.at.node().first(elem), &killed)
 		}
 	}
+	killed.into(&delta.seen)
 	return delta
 }
 
 // Remove takes the elements out as far as their additions are known here, and returns the delta.
 func (s SetField[K]) Remove(elems ...string) (delta *ORMap[K]) {
-	delta = new(ORMap[K])
+	var killed grave
 	for _, elem := range elems {
-		walkChain(s.at.node().first(elem), func(e *orEntry[K]) { s.at.m.kill(e, delta) })
+		walkChain(s.at.node().first(elem), func(e *orEntry[K]) { s.at.m.kill(e, &killed) })
 	}
-	return delta
+	return named[K](killed)
 }
 
 // Has reports whether elem is in.
@@ -117,12 +118,10 @@ type LWWField[K comparable] struct{ at orPlace[K] }
 // after the present timestamp, the write gets the next one after that, as in [LWWRegister.Set]. For r see
 // [CounterField.Add].
 func (l LWWField[K]) Set(r vclock.ReplicaID, ts vclock.Timestamp, v string) (delta *ORMap[K]) {
-	delta = new(ORMap[K])
 	if last := l.at.node().latest(); last != nil && ts.Compare(last.more.time) <= 0 {
 		ts = successor(last.more.time, ts.Replica)
 	}
-	l.at.write(r, orEntry[K]{text: v, more: &orMore{time: ts}}, l.at.node().first(""), delta)
-	return delta
+	return l.at.write(r, orEntry[K]{text: v, more: &orMore{time: ts}}, l.at.node().first(""))
 }
 
 // latest returns the entry that a register shows, or nil.
@@ -164,9 +163,7 @@ type MVField[K comparable] struct{ at orPlace[K] }
 // Set writes v on behalf of replica r over all values that are known here, and returns the delta. For r see
 // [CounterField.Add].
 func (v MVField[K]) Set(r vclock.ReplicaID, value string) (delta *ORMap[K]) {
-	delta = new(ORMap[K])
-	v.at.write(r, orEntry[K]{text: value}, v.at.node().first(""), delta)
-	return delta
+	return v.at.write(r, orEntry[K]{text: value}, v.at.node().first(""))
 }
 
 // Values returns the values in order, nil if there are none. Equal ones, written concurrently, are all there.
@@ -191,9 +188,7 @@ type FlagField[K comparable] struct{ at orPlace[K] }
 
 // Enable raises the flag on behalf of replica r and returns the delta. For r see [CounterField.Add].
 func (f FlagField[K]) Enable(r vclock.ReplicaID) (delta *ORMap[K]) {
-	delta = new(ORMap[K])
-	f.at.write(r, orEntry[K]{}, f.at.node().first(""), delta)
-	return delta
+	return f.at.write(r, orEntry[K]{}, f.at.node().first(""))
 }
 
 // Disable lowers the flag as far as it is known here to be up, and returns the delta. Then there is no such flag.

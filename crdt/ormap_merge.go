@@ -28,30 +28,40 @@ func (m *ORMap[K]) MergeNovel(o *ORMap[K]) (novel *ORMap[K], changed bool) {
 		return novel, false
 	}
 	ended, unseen := m.ended(o), o.seen.Diff(&m.seen)
+	var news grave
 	for _, e := range ended {
-		e.dots(func(d vclock.Dot) { novel.note(o, d) })
+		e.dots(func(d vclock.Dot) { novel.note(o, d, &news) })
 	}
-	novel.carry(o, unseen)
+	novel.carry(o, unseen, &news)
+	news.into(&novel.seen)
 	novel.seen.Merge(unseen)
 	m.absorb(o, ended, unseen)
 	return novel, novel.seen.Len() > 0
 }
 
-// note adds what o knows of d, if anything, to the novelty m.
-func (m *ORMap[K]) note(o *ORMap[K], d vclock.Dot) {
+// note adds what o knows of d, if anything, to the novelty m, and to its events.
+func (m *ORMap[K]) note(o *ORMap[K], d vclock.Dot, news *grave) {
 	if e := o.live.find(d); e != nil {
-		m.take(e)
+		m.take(e, news)
 	} else if o.seen.Has(d) {
-		m.seen.Add(d)
+		*news = append(*news, d)
 	}
 }
 
-// carry takes over the entries of o that have events among those.
-func (m *ORMap[K]) carry(o *ORMap[K], those *vclock.Context) {
+// carry takes over the entries of o that have events among those. Their dots go to carried.
+func (m *ORMap[K]) carry(o *ORMap[K], those *vclock.Context, carried *grave) {
 	for span := range those.All() {
 		for _, e := range o.live.in(span) {
-			m.take(e)
+			m.take(e, carried)
 		}
+	}
+}
+
+// take puts e, of another map, in here as it is there. Its dots go to taken.
+func (m *ORMap[K]) take(e *orEntry[K], taken *grave) {
+	if m.live.find(e.dot) == nil {
+		m.insert(m.like(e.at), e)
+		e.dots(func(d vclock.Dot) { *taken = append(*taken, d) })
 	}
 }
 
@@ -123,19 +133,29 @@ func (m *ORMap[K]) admits(o *ORMap[K], e *orEntry[K]) bool {
 
 // Delta returns what a replica lacks that has seen since: merging the delta there has the effect of merging m. It
 // carries what lives here of events that are not in since; its context has these events, and those of what was
-// removed here, and none of what lives here and is not carried. It takes O(size of m).
+// removed here, and none of what lives here and is not carried. It takes O(what is carried), and O(what lives here) at
+// worst for what was removed: where events live without a gap between them, it passes over up to 256 at a time.
 func (m *ORMap[K]) Delta(since *vclock.Context) (delta *ORMap[K]) {
+	if m == nil || !m.seen.Intersects(since) {
+		return m.Clone()
+	}
+	var carried grave
 	delta = new(ORMap[K])
-	if m == nil {
-		return delta
-	}
-	for span := range m.seen.All() {
-		for seq := range m.live.in(span) {
-			delta.seen.AddSpan(vclock.Span{Replica: span.Replica, Lo: span.Lo, Hi: seq - 1}) // ignored if there are none
-			span.Lo = seq + 1
-		}
-		delta.seen.AddSpan(span)
-	}
-	delta.carry(m, m.seen.Diff(since))
+	delta.carry(m, m.seen.Diff(since), &carried)
+	carried.into(&delta.seen)
+	delta.seen.Merge(m.dead())
 	return delta
+}
+
+// dead returns the events that were seen and do not live.
+func (m *ORMap[K]) dead() *vclock.Context {
+	dead := new(vclock.Context)
+	for span := range m.seen.All() {
+		for run := range m.live.runs(span) {
+			dead.AddSpan(vclock.Span{Replica: span.Replica, Lo: span.Lo, Hi: run.Lo - 1}) // ignored if there are none
+			span.Lo = run.Hi + 1
+		}
+		dead.AddSpan(span)
+	}
+	return dead
 }

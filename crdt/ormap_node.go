@@ -276,19 +276,23 @@ func (m *ORMap[K]) drop(e *orEntry[K]) {
 	e.at.prune()
 }
 
-// take puts e, of another map, in here as it is there, with its dots.
-func (m *ORMap[K]) take(e *orEntry[K]) {
-	if m.live.find(e.dot) != nil {
-		return
-	}
-	m.insert(m.like(e.at), e)
-	m.see(e)
+// put makes an entry that is like e live in at, with its dots.
+func (m *ORMap[K]) put(at *orNode[K], e *orEntry[K]) {
+	m.insert(at, e)
+	e.dots(func(d vclock.Dot) { m.see(vclock.Span{Replica: d.Replica, Lo: d.Seq, Hi: d.Seq}) })
 }
 
-// kill ends the life of e and names it in delta.
-func (m *ORMap[K]) kill(e *orEntry[K], delta *ORMap[K]) {
-	e.dots(func(d vclock.Dot) { delta.seen.Add(d) })
+// kill ends the life of e and adds its dots to killed.
+func (m *ORMap[K]) kill(e *orEntry[K], killed *grave) {
+	e.dots(func(d vclock.Dot) { *killed = append(*killed, d) })
 	m.drop(e)
+}
+
+// named returns the delta of the removal of dots.
+func named[K comparable](killed grave) (delta *ORMap[K]) {
+	delta = new(ORMap[K])
+	killed.into(&delta.seen)
+	return delta
 }
 
 func sortDots(dots []vclock.Dot) { slices.SortFunc(dots, vclock.Dot.Compare) }

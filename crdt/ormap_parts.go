@@ -36,13 +36,11 @@ func (p *elementParts[K]) entry(e *orEntry[K], n int) {
 	p.send(w.Writer, n, w.err)
 }
 
-// see takes in that e happened, with all that it stands for.
-func (m *ORMap[K]) see(e *orEntry[K]) {
-	e.dots(func(d vclock.Dot) {
-		if m.seen.Add(d) && m.track != nil {
-			m.track.span(vclock.Span{Replica: d.Replica, Lo: d.Seq, Hi: d.Seq}, 1)
-		}
-	})
+// see takes in events of which all were seen, or none.
+func (m *ORMap[K]) see(s vclock.Span) {
+	if m.seen.AddSpan(s) && m.track != nil {
+		m.track.span(s, 1)
+	}
 }
 
 // seeAll takes in events of which none was seen.
