@@ -54,8 +54,9 @@ import (
 // the delta. A write costs 110 to 220 bytes while it lives, an increment of a counter too until it is folded, see
 // [ORMap.Fold]. What was removed leaves nothing but its place in the context.
 //
-// Keys are of any comparable type; see the package documentation for those that can be encoded. Elements and the
-// values of registers are strings, which may hold any bytes.
+// Keys are of any comparable type; see the package documentation for those that can be encoded. What the fields hold
+// is not generic: counters count int64, and elements of sets and values of registers are strings. These may hold any
+// bytes, so encode other types yourself, each value in one way only.
 type ORMap[K comparable] struct {
 	seen vclock.Context // every dot seen, those of the living included
 	live orIndex[K]     // the living by dot

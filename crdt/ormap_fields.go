@@ -46,14 +46,21 @@ func (p orPlace[K]) write(r vclock.ReplicaID, e orEntry[K], first *orEntry[K]) (
 
 // writeTo is write for one of several events of a delta. What it overwrites goes to killed.
 func (p orPlace[K]) writeTo(delta *ORMap[K], r vclock.ReplicaID, e orEntry[K], first *orEntry[K], killed *grave) {
-	e.dot = p.m.seen.Next(r)
-	if e.dot.IsZero() || len(p.path) > MapDepth {
+	if e.dot = p.next(r); e.dot.IsZero() {
 		return
 	}
 	walkChain(first, func(old *orEntry[K]) { p.m.kill(old, killed) })
 	for _, m := range []*ORMap[K]{p.m, delta} {
 		m.put(p.ensure(m), &e)
 	}
+}
+
+// next returns the next event of r, the zero Dot if r can write nothing here.
+func (p orPlace[K]) next(r vclock.ReplicaID) vclock.Dot {
+	if len(p.path) > MapDepth {
+		return vclock.Dot{}
+	}
+	return p.m.seen.Next(r)
 }
 
 // reset takes away what is in the field and below.

@@ -157,13 +157,74 @@ func (l LWWField[K]) Empty() bool { return l.at.node() == nil }
 // write that this one has not seen stays, whatever its timestamp.
 func (l LWWField[K]) Reset() (delta *ORMap[K]) { return l.at.reset() }
 
-// MVField is a register in an [ORMap] that holds the values of all writes that were not overwritten.
+// MVField is a register in an [ORMap] that holds the values of all writes that were not overwritten, as [MVRegister]
+// does.
 type MVField[K comparable] struct{ at orPlace[K] }
 
 // Set writes v on behalf of replica r over all values that are known here, and returns the delta. For r see
 // [CounterField.Add].
 func (v MVField[K]) Set(r vclock.ReplicaID, value string) (delta *ORMap[K]) {
 	return v.at.write(r, orEntry[K]{text: value}, v.at.node().first(""))
+}
+
+// Put writes value on behalf of replica r over exactly the values that since has seen, and returns the delta. Give it
+// the [MVField.Context] that came with the values which the writer read, on whatever replica: values that were written
+// since then remain as siblings, and those that the writer read elsewhere are overwritten also if they arrive only
+// later. (What these had overwritten in their turn goes when that is known here.) With a nil context nothing is
+// overwritten. For r see [CounterField.Add].
+//
+// since must be authentic, and that of this register: [ORMap.Context] speaks of other fields too, and what it claims
+// of those to come would be lost. What lives here in another field is never taken away. If since has any of that, it
+// is no register's, and overwrites only what lives here. Events of r that this map has not numbered are left out of it.
+func (v MVField[K]) Put(r vclock.ReplicaID, since *vclock.Context, value string) (delta *ORMap[K]) {
+	m, delta := v.at.m, new(ORMap[K])
+	next := v.at.next(r)
+	if next.IsZero() {
+		return delta
+	}
+	n := v.at.node()
+	saw := m.overwritten(n, since, next)
+	var killed grave
+	walkChain(n.first(""), func(e *orEntry[K]) {
+		if saw.Has(e.dot) {
+			m.kill(e, &killed)
+		}
+	})
+	m.seeAll(saw.Diff(&m.seen))
+	delta.seen = *saw
+	v.at.writeTo(delta, r, orEntry[K]{text: value}, nil, &killed)
+	return delta
+}
+
+// overwritten returns what of since a write by d overwrites in the register n.
+func (m *ORMap[K]) overwritten(n *orNode[K], since *vclock.Context, d vclock.Dot) *vclock.Context {
+	all, here, foreign := new(vclock.Context), new(vclock.Context), false
+	for s := range since.All() {
+		if s.Replica == d.Replica {
+			s.Hi = min(s.Hi, d.Seq-1)
+		}
+		all.AddSpan(s) // ignored if nothing is left of it
+		for seq, e := range m.live.in(s) {
+			if e.at == n {
+				here.Add(vclock.Dot{Replica: s.Replica, Seq: seq})
+			} else {
+				foreign = true
+			}
+		}
+	}
+	if foreign {
+		return here
+	}
+	return all
+}
+
+// Context returns the events that wrote the values, for [MVField.Put].
+func (v MVField[K]) Context() *vclock.Context {
+	var dots grave
+	walkChain(v.at.node().first(""), func(e *orEntry[K]) { dots = append(dots, e.dot) })
+	seen := new(vclock.Context)
+	dots.into(seen)
+	return seen
 }
 
 // Values returns the values in order, nil if there are none. Equal ones, written concurrently, are all there.

@@ -24,7 +24,7 @@ func mutateORMap(t *rapid.T, m *ormap, by crdttest.Writer) (delta *ormap) {
 		at = at.Map(ormapKeys.Draw(t, "map"))
 	}
 	key := ormapKeys.Draw(t, "key")
-	switch rapid.IntRange(0, 13).Draw(t, "op") {
+	switch rapid.IntRange(0, 15).Draw(t, "op") {
 	case 0:
 		return m.Reset()
 	case 1:
@@ -47,6 +47,13 @@ func mutateORMap(t *rapid.T, m *ormap, by crdttest.Writer) (delta *ormap) {
 		return at.MVRegister(key).Set(by.Replica, words.Draw(t, "word"))
 	case 11:
 		return at.Flag(key).Enable(by.Replica)
+	case 13:
+		return at.MVRegister(key).Put(by.Replica, rapid.SampledFrom([]*vclock.Context{nil, at.MVRegister(key).Context(),
+			m.Context()}).Draw(t, "since"), words.Draw(t, "word"))
+	case 14:
+		far := new(vclock.Context) // what the writer read is yet to come
+		far.Add(vclock.Dot{Replica: idC, Seq: rapid.Uint64Range(1, 9).Draw(t, "read")})
+		return at.MVRegister(key).Put(by.Replica, far, words.Draw(t, "word"))
 	case 12:
 		return at.Flag(key).Disable()
 	}
