@@ -2,7 +2,7 @@ package crdt
 
 // Parts are the bindings, one by one.
 func (m *LWWMap[K, V]) Parts() (parts []*LWWMap[K, V]) {
-	for k, b := range m.m {
+	for k, b := range m.m.all() {
 		part := new(LWWMap[K, V])
 		part.join(k, b)
 		parts = append(parts, part)

@@ -1,7 +1,7 @@
 package crdt
 
 func (s *LWWSet[E]) Parts() (parts []*LWWSet[E]) {
-	for e, last := range s.m {
+	for e, last := range s.m.all() {
 		part := new(LWWSet[E])
 		part.put(e, s.at(last), last.removal())
 		parts = append(parts, part)
@@ -13,7 +13,7 @@ func (s *LWWSet[E]) Parts() (parts []*LWWSet[E]) {
 func (s *LWWSet[E]) CheckInvariants() {
 	n := 0
 	latest := new(LWWSet[E]).latest
-	for _, last := range s.m {
+	for _, last := range s.m.all() {
 		if !last.removal() {
 			n++
 		}

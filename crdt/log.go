@@ -51,21 +51,59 @@ type logEntry[T any] struct {
 // one writer may use a replica at a time, and it must never be used again by one who has forgotten entries of it.
 // If ts has no replica, or that has no sequence numbers left, nothing is added.
 func (l *Log[T]) Append(ts vclock.Timestamp, values ...T) (delta *Log[T]) {
-	delta = new(Log[T])
-	d := l.seen.Next(ts.Replica)
+	first := l.seen.Next(ts.Replica)
+	if len(values) == 0 || first.IsZero() {
+		return new(Log[T])
+	}
 	if last := l.Latest(); l.n > 0 && ts.Compare(last) <= 0 {
 		ts = successor(last, ts.Replica)
 	}
+	delta = logOf[T](ts.Replica, len(values))
+	next := first
 	for _, v := range values {
-		if d.IsZero() {
+		delta.push(logEntry[T]{wall: ts.Wall, seq: next.Seq, logical: ts.Logical, value: v})
+		if next.Seq++; next.Seq == 0 {
 			break
 		}
-		delta.seen.Add(d)
-		delta.push(logEntry[T]{ts.Wall, d.Seq, ts.Logical, delta.intern(ts.Replica), v})
-		d, ts = delta.seen.Next(ts.Replica), successor(ts, ts.Replica)
+		ts = successor(ts, ts.Replica)
 	}
-	l.Merge(delta)
+	delta.seen.AddSpan(vclock.Span{Replica: first.Replica, Lo: first.Seq, Hi: next.Seq - 1})
+	l.extend(delta)
 	return delta
+}
+
+// logOf returns an empty log that has a name already, and room for so many entries. With one entry it is one piece of
+// memory.
+func logOf[T any](r vclock.ReplicaID, entries int) *Log[T] {
+	l := &struct {
+		Log[T]
+		names  [1]vclock.ReplicaID
+		order  [1]uint32
+		chunks [1][]logEntry[T]
+		first  [1]logEntry[T]
+	}{names: [1]vclock.ReplicaID{r}}
+	l.Log.names, l.Log.order = l.names[:], l.order[:]
+	if l.chunks[0] = l.first[:0]; entries > 1 {
+		l.chunks[0] = make([]logEntry[T], 0, min(entries, logChunk))
+	}
+	l.Log.chunks = l.chunks[:]
+	return &l.Log
+}
+
+// extend puts the entries of o in, of which all have one name and mostly all come after those in l.
+func (l *Log[T]) extend(o *Log[T]) {
+	if at := l.first(o); at.c < len(l.chunks) {
+		l.absorb(o, nil)
+		return
+	}
+	name := l.intern(o.names[0])
+	for _, e := range o.placed() {
+		moved := *e
+		moved.name = name
+		l.push(moved)
+		l.track.entry(o, e, 1)
+	}
+	l.seen.Merge(&o.seen)
 }
 
 // intern returns the name of a replica.

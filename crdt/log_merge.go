@@ -118,11 +118,16 @@ func (l *Log[T]) insert(at *finger, e logEntry[T]) {
 // push puts e in at the end.
 func (l *Log[T]) push(e logEntry[T]) {
 	l.n++
-	if last := len(l.chunks) - 1; last >= 0 && len(l.chunks[last]) < logChunk {
+	last := len(l.chunks) - 1
+	if last >= 0 && len(l.chunks[last]) < logChunk {
 		l.chunks[last] = append(l.chunks[last], e)
 		return
 	}
-	l.chunks = append(l.chunks, []logEntry[T]{e})
+	room := 1
+	if last >= 0 {
+		room = logChunk // as the one before, this will be full
+	}
+	l.chunks = append(l.chunks, append(make([]logEntry[T], 0, room), e))
 }
 
 // translation takes entries from one log to another, which has other names.

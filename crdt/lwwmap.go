@@ -3,7 +3,6 @@ package crdt
 import (
 	"cmp"
 	"iter"
-	"maps"
 
 	"github.com/eventual-go/eventual/vclock"
 )
@@ -17,13 +16,13 @@ import (
 //
 // The zero LWWMap is empty and ready to use. It may be read by several goroutines, but not while one changes it;
 // copy it by Clone. Operations cost what they cost on a map, and merging costs O(size of the argument): give Merge
-// the delta. A removed key stays as its timestamp. Values are kept as they are given: do not change what a slice
+// the delta. That of a write to one key is one piece of memory. A removed key stays as its timestamp. Values are kept as they are given: do not change what a slice
 // or pointer in V refers to. See the package documentation for the types that can be encoded, of which a key must
 // be one that can be an element; others work in memory, where two values with one timestamp are not ordered.
 //
 // It is a map of LWW-Registers (Shapiro et al. 2011, section 3.2.1), meant for the stamps of a [vclock.HLC].
 type LWWMap[K comparable, V any] struct {
-	m      map[K]binding[V]
+	m      rows[K, binding[V]]
 	n      int // keys that have a value
 	latest vclock.Timestamp
 	track  *bindingParts[K, V] // nil unless tracked
@@ -64,60 +63,78 @@ func (m *LWWMap[K, V]) Set(ts vclock.Timestamp, k K, v V) (delta *LWWMap[K, V]) 
 	return m.write(k, binding[V]{at: m.after(k, ts), tie: bindingSet, value: v})
 }
 
-// Remove takes k out and returns the delta. It is a write as [LWWMap.Set] is, also where the key is not known:
-// whatever was set before its timestamp stays away, wherever that is now.
-func (m *LWWMap[K, V]) Remove(ts vclock.Timestamp, k K) (delta *LWWMap[K, V]) {
-	return m.write(k, binding[V]{at: m.after(k, ts)})
+// Remove takes the keys out and returns the delta. It is a write to each as [LWWMap.Set] is, also where a key is not
+// known: whatever was set before its timestamp stays away, wherever that is now.
+func (m *LWWMap[K, V]) Remove(ts vclock.Timestamp, keys ...K) (delta *LWWMap[K, V]) {
+	if len(keys) == 1 {
+		return m.write(keys[0], binding[V]{at: m.after(keys[0], ts)})
+	}
+	delta = new(LWWMap[K, V])
+	for _, k := range keys {
+		if _, twice := delta.m.get(k); !twice {
+			b := binding[V]{at: m.after(k, ts)}
+			delta.join(k, b)
+			m.join(k, b)
+		}
+	}
+	return delta
 }
 
 // after returns ts, or the first moment after the last write to k.
 func (m *LWWMap[K, V]) after(k K, ts vclock.Timestamp) vclock.Timestamp {
-	if last, ok := m.m[k]; ok && ts.Compare(last.at) <= 0 {
+	if last, ok := m.m.get(k); ok && ts.Compare(last.at) <= 0 {
 		return successor(last.at, ts.Replica)
 	}
 	return ts
 }
 
+// write joins a write and returns it by itself, in one piece of memory.
 func (m *LWWMap[K, V]) write(k K, b binding[V]) (delta *LWWMap[K, V]) {
-	delta = new(LWWMap[K, V])
-	delta.join(k, b)
+	alone := &struct {
+		LWWMap[K, V]
+		row row[K, binding[V]]
+	}{row: row[K, binding[V]]{k, b}}
+	alone.m.one = &alone.row
+	alone.count(&binding[V]{}, &b)
 	m.join(k, b)
-	return delta
+	return &alone.LWWMap
 }
 
 // join takes in a write, and reports whether it is the last one now.
 func (m *LWWMap[K, V]) join(k K, b binding[V]) bool {
-	mine, known := m.m[k]
+	mine, known := m.m.get(k)
 	if known && mine.compare(&b) >= 0 {
 		return false
 	}
-	if m.m == nil {
-		m.m = make(map[K]binding[V])
-	}
-	m.m[k] = b
+	m.m.put(k, b)
 	if m.track != nil {
 		if known {
 			m.track.bound(k, &mine, -1)
 		}
 		m.track.bound(k, &b, 1)
 	}
-	if mine.tie == bindingSet {
+	m.count(&mine, &b)
+	return true
+}
+
+// count takes account of a write that takes the place of another.
+func (m *LWWMap[K, V]) count(was, is *binding[V]) {
+	if was.tie == bindingSet {
 		m.n--
 	}
-	if b.tie == bindingSet {
+	if is.tie == bindingSet {
 		m.n++
 	}
-	if b.at.Compare(m.latest) > 0 {
-		m.latest = b.at
+	if is.at.Compare(m.latest) > 0 {
+		m.latest = is.at
 	}
-	return true
 }
 
 // Reset takes away the values that are known here, and returns the delta: any later write wins over it. Each key
 // keeps the timestamp of its value.
 func (m *LWWMap[K, V]) Reset() (delta *LWWMap[K, V]) {
 	delta = new(LWWMap[K, V])
-	for k, b := range m.m {
+	for k, b := range m.m.all() {
 		if b.tie == bindingSet {
 			delta.join(k, binding[V]{at: b.at, tie: bindingReset})
 		}
@@ -128,12 +145,15 @@ func (m *LWWMap[K, V]) Reset() (delta *LWWMap[K, V]) {
 
 // Value returns the value under k, and whether there is one.
 func (m *LWWMap[K, V]) Value(k K) (v V, ok bool) {
-	b := m.bindings()[k]
+	b, _ := m.bindings().get(k)
 	return b.value, b.tie == bindingSet
 }
 
 // Timestamp returns when k was last written, or removed; the zero Timestamp if never.
-func (m *LWWMap[K, V]) Timestamp(k K) vclock.Timestamp { return m.bindings()[k].at }
+func (m *LWWMap[K, V]) Timestamp(k K) vclock.Timestamp {
+	b, _ := m.bindings().get(k)
+	return b.at
+}
 
 // Len is the number of keys that have a value.
 func (m *LWWMap[K, V]) Len() int {
@@ -149,7 +169,7 @@ func (m *LWWMap[K, V]) Empty() bool { return m.Len() == 0 }
 // All yields the keys that have a value, and the values, in no particular order. The map must not change meanwhile.
 func (m *LWWMap[K, V]) All() iter.Seq2[K, V] {
 	return func(yield func(K, V) bool) {
-		for k, b := range m.bindings() {
+		for k, b := range m.bindings().all() {
 			if b.tie == bindingSet && !yield(k, b.value) {
 				return
 			}
@@ -165,16 +185,16 @@ func (m *LWWMap[K, V]) Latest() vclock.Timestamp {
 	return m.latest
 }
 
-func (m *LWWMap[K, V]) bindings() map[K]binding[V] {
-	if m == nil {
-		return nil
+func (m *LWWMap[K, V]) bindings() (all rows[K, binding[V]]) {
+	if m != nil {
+		all = m.m
 	}
-	return m.m
+	return all
 }
 
 // Explain tells why k has a value, or none: by the timestamp of its last write.
 func (m *LWWMap[K, V]) Explain(k K) (e Explanation) {
-	switch b := m.bindings()[k]; b.tie {
+	switch b, _ := m.bindings().get(k); b.tie {
 	case bindingSet:
 		e.Present, e.ForAt = true, b.at
 	case bindingReset:
@@ -187,7 +207,7 @@ func (m *LWWMap[K, V]) Explain(k K) (e Explanation) {
 
 // Merge takes in what o knows. See [Lattice].
 func (m *LWWMap[K, V]) Merge(o *LWWMap[K, V]) (changed bool) {
-	for k, b := range o.bindings() {
+	for k, b := range o.bindings().all() {
 		changed = m.join(k, b) || changed
 	}
 	return changed
@@ -196,12 +216,12 @@ func (m *LWWMap[K, V]) Merge(o *LWWMap[K, V]) (changed bool) {
 // MergeNovel merges o and returns the writes in it that won. See [Delta].
 func (m *LWWMap[K, V]) MergeNovel(o *LWWMap[K, V]) (novel *LWWMap[K, V], changed bool) {
 	novel = new(LWWMap[K, V])
-	for k, b := range o.bindings() {
+	for k, b := range o.bindings().all() {
 		if m.join(k, b) {
 			novel.join(k, b)
 		}
 	}
-	return novel, len(novel.m) > 0
+	return novel, novel.m.len() > 0
 }
 
 // Context returns an empty context: writes are told apart by their timestamps, and are no events that could be
@@ -216,5 +236,5 @@ func (m *LWWMap[K, V]) Clone() *LWWMap[K, V] {
 	if m == nil {
 		return new(LWWMap[K, V])
 	}
-	return &LWWMap[K, V]{m: maps.Clone(m.m), n: m.n, latest: m.latest}
+	return &LWWMap[K, V]{m: m.m.clone(), n: m.n, latest: m.latest}
 }

@@ -3,6 +3,7 @@ package crdt
 import (
 	"encoding"
 	"encoding/json"
+	"iter"
 	"maps"
 	"reflect"
 	"slices"
@@ -16,7 +17,7 @@ var formLWWMap = form{"lwwmap", 14}
 // AppendBinary appends the wire form. It returns a [*TypeError] if K or V, or one of the values, cannot be
 // encoded.
 func (m *LWWMap[K, V]) AppendBinary(b []byte) ([]byte, error) {
-	c, keys, err := sortedKeys(m.bindings())
+	c, keys, err := sortedKeys(m.bindings().all(), m.bindings().len())
 	if err != nil {
 		return b, err
 	}
@@ -29,33 +30,37 @@ func (m *LWWMap[K, V]) AppendBinary(b []byte) ([]byte, error) {
 	writeNames(w, ids)
 	w.Array(len(keys))
 	for _, k := range keys {
-		if err := writeBinding(w, c, values, ids, k, m.m[k]); err != nil {
+		if err := m.writeBinding(w, c, values, ids, k); err != nil {
 			return w.Done()[:len(b)], err
 		}
 	}
 	return w.Done(), nil
 }
 
-// sortedKeys returns the keys of a map in canonical order.
-func sortedKeys[K comparable, B any](m map[K]B) (codec[K], []K, error) {
+// sortedKeys returns the keys of n pairs in canonical order.
+func sortedKeys[K comparable, B any](all iter.Seq2[K, B], n int) (codec[K], []K, error) {
 	c, err := elementCodecOf[K]()
 	if err != nil {
 		return nil, nil, err
 	}
-	keys := slices.AppendSeq(make([]K, 0, len(m)), maps.Keys(m))
+	keys := make([]K, 0, n)
+	for k := range all {
+		keys = append(keys, k)
+	}
 	return c, keys, sortElements(c, keys, identity[K])
 }
 
 func (m *LWWMap[K, V]) replicas() replicaTable {
 	few := make(map[vclock.ReplicaID]struct{})
-	for _, b := range m.bindings() {
+	for _, b := range m.bindings().all() {
 		few[b.at.Replica] = struct{}{}
 	}
 	return namesOf(slices.Collect(maps.Keys(few)))
 }
 
 // writeBinding writes the key, the kind of write, its timestamp, and the value if there is one.
-func writeBinding[K comparable, V any](w *wire.Writer, c codec[K], values codec[V], ids replicaTable, k K, b binding[V]) error {
+func (m *LWWMap[K, V]) writeBinding(w *wire.Writer, c codec[K], values codec[V], ids replicaTable, k K) error {
+	b, _ := m.m.get(k)
 	n := 5
 	if b.tie == bindingSet {
 		n = 6
@@ -114,7 +119,7 @@ func readLWWMap[K comparable, V any](r *wire.Reader, keys codec[K], values codec
 		m.join(k, b)
 		prev = k
 	}
-	if len(m.m) != n {
+	if m.m.len() != n {
 		r.Fail("key twice")
 	}
 	ids.close(r)
@@ -147,7 +152,7 @@ func (m *LWWMap[K, V]) MarshalJSON() ([]byte, error) {
 	if canBeName(reflect.TypeFor[K]()) {
 		return json.Marshal(present)
 	}
-	_, keys, err := sortedKeys(present)
+	_, keys, err := sortedKeys(m.All(), m.Len())
 	if err != nil {
 		return nil, err
 	}

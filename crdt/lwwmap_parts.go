@@ -6,7 +6,7 @@ func (m *LWWMap[K, V]) Decompose(report func(part []byte, n int)) {
 	if to == nil {
 		return
 	}
-	for k, b := range m.bindings() {
+	for k, b := range m.bindings().all() {
 		to.bound(k, &b, 1)
 	}
 }

@@ -82,6 +82,24 @@ func TestLWWMapRemovalComesFirst(t *testing.T) {
 	assert.Equal(t, 1, b.Len())
 }
 
+// Removing several keys is removing each; one that is named twice is removed once.
+func TestLWWMapRemovesSeveral(t *testing.T) {
+	var m, one, b lwwmap
+	b.Merge(m.Set(stampOf(7, idA), "x", "1"))
+	b.Merge(m.Set(stampOf(2, idA), "y", "2"))
+	one.Merge(&m)
+	delta := m.Remove(stampOf(5, idB), "x", "y", "new", "x")
+	for _, k := range []string{"x", "y", "new"} {
+		one.Remove(stampOf(5, idB), k)
+	}
+	assert.Equal(t, encoded(t, &one), encoded(t, &m))
+	b.Merge(delta)
+	assert.Equal(t, encoded(t, &m), encoded(t, &b))
+	assert.Equal(t, vclock.Timestamp{Wall: 7, Logical: 1, Replica: idB}, m.Timestamp("x"))
+	assert.Equal(t, stampOf(5, idB), m.Timestamp("y"))
+	assert.Equal(t, encoded(t, new(lwwmap)), encoded(t, m.Remove(stampOf(9, idB))), "nothing named, nothing written")
+}
+
 func TestLWWMapResetIsExact(t *testing.T) {
 	var a, b lwwmap
 	b.Merge(a.Set(stampOf(3, idA), "seen", "v"))

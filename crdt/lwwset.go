@@ -2,7 +2,6 @@ package crdt
 
 import (
 	"iter"
-	"maps"
 	"slices"
 
 	"github.com/eventual-go/eventual/vclock"
@@ -24,7 +23,7 @@ import (
 // It is the LWW-element-Set of Shapiro et al. 2011, section 3.3.3, with the later of both timestamps in place of two,
 // and biased to removal as in Baquero's "delta-enabled-crdts". It is meant for the stamps of a [vclock.HLC].
 type LWWSet[E comparable] struct {
-	m       map[E]lastWrite
+	m       rows[E, lastWrite]
 	writers roster
 	n       int // elements that are in
 	latest  vclock.Timestamp
@@ -73,13 +72,13 @@ func (s *LWWSet[E]) Remove(ts vclock.Timestamp, elems ...E) (delta *LWWSet[E]) {
 }
 
 func (s *LWWSet[E]) write(ts vclock.Timestamp, elems []E, removal bool) (delta *LWWSet[E]) {
-	delta = new(LWWSet[E])
+	delta = loneWriter[E](ts.Replica)
 	for _, e := range elems {
-		if _, ok := delta.m[e]; ok {
+		if _, ok := delta.m.get(e); ok {
 			continue
 		}
 		at := ts
-		if last, ok := s.m[e]; ok && ts.Compare(s.at(last)) <= 0 {
+		if last, ok := s.m.get(e); ok && ts.Compare(s.at(last)) <= 0 {
 			at = successor(s.at(last), ts.Replica)
 		}
 		if s.put(e, at, removal) {
@@ -89,6 +88,17 @@ func (s *LWWSet[E]) write(ts vclock.Timestamp, elems []E, removal bool) (delta *
 	return delta
 }
 
+// loneWriter returns an empty set that knows of one writer already, in one piece of memory.
+func loneWriter[E comparable](r vclock.ReplicaID) *LWWSet[E] {
+	s := &struct {
+		LWWSet[E]
+		ids   [1]vclock.ReplicaID
+		order [1]uint32
+	}{ids: [1]vclock.ReplicaID{r}}
+	s.writers = roster{s.ids[:], s.order[:]}
+	return &s.LWWSet
+}
+
 // at returns the timestamp of w, a write of s.
 func (s *LWWSet[E]) at(w lastWrite) vclock.Timestamp {
 	return vclock.Timestamp{Wall: w.wall, Logical: w.logical, Replica: s.writers.ids[w.who>>1]}
@@ -96,22 +106,19 @@ func (s *LWWSet[E]) at(w lastWrite) vclock.Timestamp {
 
 // put takes in a write of e, and reports whether it is the last one.
 func (s *LWWSet[E]) put(e E, at vclock.Timestamp, removal bool) (changed bool) {
-	last, known := s.m[e]
+	last, known := s.m.get(e)
 	if known {
 		c := at.Compare(s.at(last))
 		if c < 0 || c == 0 && (last.removal() || !removal) {
 			return false
 		}
 	}
-	if s.m == nil {
-		s.m = make(map[E]lastWrite)
-	}
 	was := known && !last.removal()
 	w := lastWrite{at.Wall, at.Logical, s.writers.place(at.Replica) << 1}
 	if removal {
 		w.who++
 	}
-	s.m[e] = w
+	s.m.put(e, w)
 	if s.track != nil {
 		if known {
 			s.track.lastWritten(e, s.at(last), last.removal(), -1)
@@ -134,8 +141,10 @@ func (s *LWWSet[E]) put(e E, at vclock.Timestamp, removal bool) (changed bool) {
 // removed at the timestamp of its addition.
 func (s *LWWSet[E]) Reset() (delta *LWWSet[E]) {
 	delta = new(LWWSet[E])
-	for e := range s.All() {
-		delta.put(e, s.at(s.m[e]), true)
+	for e, last := range s.writes().all() {
+		if !last.removal() {
+			delta.put(e, s.at(last), true)
+		}
 	}
 	s.Merge(delta)
 	return delta
@@ -143,13 +152,13 @@ func (s *LWWSet[E]) Reset() (delta *LWWSet[E]) {
 
 // Has reports whether e is in.
 func (s *LWWSet[E]) Has(e E) bool {
-	last, ok := s.writes()[e]
+	last, ok := s.writes().get(e)
 	return ok && !last.removal()
 }
 
 // Explain tells when e was added, if it is in, or removed, if it is out. Earlier writes are forgotten.
 func (s *LWWSet[E]) Explain(e E) Explanation {
-	last, ok := s.writes()[e]
+	last, ok := s.writes().get(e)
 	switch {
 	case !ok:
 		return Explanation{}
@@ -181,7 +190,7 @@ func (s *LWWSet[E]) Latest() vclock.Timestamp {
 // All yields the elements in no particular order. The set must not change meanwhile.
 func (s *LWWSet[E]) All() iter.Seq[E] {
 	return func(yield func(E) bool) {
-		for e, last := range s.writes() {
+		for e, last := range s.writes().all() {
 			if !last.removal() && !yield(e) {
 				return
 			}
@@ -189,11 +198,11 @@ func (s *LWWSet[E]) All() iter.Seq[E] {
 	}
 }
 
-func (s *LWWSet[E]) writes() map[E]lastWrite {
-	if s == nil {
-		return nil
+func (s *LWWSet[E]) writes() (all rows[E, lastWrite]) {
+	if s != nil {
+		all = s.m
 	}
-	return s.m
+	return all
 }
 
 // Context returns an empty context: this set goes by time and mints no events.
@@ -207,7 +216,7 @@ func (s *LWWSet[E]) Merge(o *LWWSet[E]) (changed bool) {
 	if s == o {
 		return false
 	}
-	for e, last := range o.writes() {
+	for e, last := range o.writes().all() {
 		changed = s.put(e, o.at(last), last.removal()) || changed
 	}
 	return changed
@@ -219,12 +228,12 @@ func (s *LWWSet[E]) MergeNovel(o *LWWSet[E]) (novel *LWWSet[E], changed bool) {
 	if s == o {
 		return novel, false
 	}
-	for e, last := range o.writes() {
+	for e, last := range o.writes().all() {
 		if at := o.at(last); s.put(e, at, last.removal()) {
 			novel.put(e, at, last.removal())
 		}
 	}
-	return novel, len(novel.m) > 0
+	return novel, novel.m.len() > 0
 }
 
 // Clone returns a set of its own with the same state.
@@ -233,7 +242,7 @@ func (s *LWWSet[E]) Clone() *LWWSet[E] {
 		return new(LWWSet[E])
 	}
 	writers := roster{slices.Clone(s.writers.ids), slices.Clone(s.writers.order)}
-	return &LWWSet[E]{m: maps.Clone(s.m), writers: writers, n: s.n, latest: s.latest}
+	return &LWWSet[E]{m: s.m.clone(), writers: writers, n: s.n, latest: s.latest}
 }
 
 // Decompose reports the last write of each element. See [Decomposable].
@@ -242,7 +251,7 @@ func (s *LWWSet[E]) Decompose(report func(part []byte, n int)) {
 	if to == nil {
 		return
 	}
-	for e, last := range s.writes() {
+	for e, last := range s.writes().all() {
 		to.lastWritten(e, s.at(last), last.removal(), 1)
 	}
 }

@@ -26,7 +26,8 @@ func (s *LWWSet[E]) AppendBinary(b []byte) ([]byte, error) {
 		if err := c.write(w, e); err != nil {
 			return w.Done()[:len(b)], err
 		}
-		s.writeLast(w, table, s.m[e])
+		last, _ := s.m.get(e)
+		s.writeLast(w, table, last)
 	}
 	return w.Done(), nil
 }
@@ -44,7 +45,7 @@ func (s *LWWSet[E]) table() (t replicaTable) {
 		return nil
 	}
 	used := make([]bool, len(s.writers.ids))
-	for _, last := range s.m {
+	for _, last := range s.m.all() {
 		used[last.who>>1] = true
 	}
 	for _, at := range s.writers.order {
@@ -61,8 +62,8 @@ func (s *LWWSet[E]) sorted() (codec[E], []E, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	elems := make([]E, 0, len(s.writes()))
-	for e := range s.writes() {
+	elems := make([]E, 0, s.writes().len())
+	for e := range s.writes().all() {
 		elems = append(elems, e)
 	}
 	return c, elems, sortElements(c, elems, identity[E])
@@ -103,7 +104,7 @@ func readLWWSet[E comparable](r *wire.Reader, c codec[E]) (s LWWSet[E]) {
 		s.put(e, at, removal)
 		prev = e
 	}
-	if len(s.m) != n {
+	if s.m.len() != n {
 		r.Fail("element twice")
 	}
 	if len(s.writers.ids) != len(table) {

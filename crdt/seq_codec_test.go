@@ -185,6 +185,28 @@ func TestSeqMergingNothingNewAllocatesNothing(t *testing.T) {
 	}))
 }
 
+// A write of one row allocates its delta, in one or two pieces, and now and then room for more rows.
+func TestSeqDeltasAreSmall(t *testing.T) {
+	var m crdt.LWWMap[string, string]
+	var s crdt.LWWSet[string]
+	var p crdt.TwoPhaseSet[string]
+	var l crdt.Log[string]
+	all, n := elems("e", 1000), 0
+	p.Add(all...)
+	for what, c := range map[string]struct {
+		most  float64
+		write func()
+	}{
+		"LWWMap.Set":         {1, func() { m.Set(stampOf(int64(n), idA), "key", "value") }},
+		"LWWMap.Remove":      {1, func() { m.Remove(stampOf(int64(n), idA), "key") }},
+		"LWWSet.Add":         {2, func() { s.Add(stampOf(int64(n), idA), "element") }},
+		"TwoPhaseSet.Remove": {2, func() { p.Remove(all[n%len(all)]) }},
+		"Log.Append":         {2, func() { l.Append(stampOf(int64(n), idA), "entry") }},
+	} {
+		assert.LessOrEqual(t, testing.AllocsPerRun(500, func() { n++; c.write() }), c.most, what)
+	}
+}
+
 func FuzzLWWMap(f *testing.F) {
 	var m crdt.LWWMap[string, string]
 	var n crdt.LWWMap[int16, []byte]

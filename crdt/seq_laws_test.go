@@ -23,7 +23,7 @@ func lwwmaps() crdttest.Suite[*crdt.LWWMap[string, string]] {
 			case 0:
 				return m.Reset()
 			case 1, 2:
-				return m.Remove(by.Stamp, words.Draw(t, "key"))
+				return m.Remove(by.Stamp, rapid.SliceOfN(words, 0, 3).Draw(t, "keys")...)
 			}
 			return m.Set(by.Stamp, words.Draw(t, "key"), words.Draw(t, "value"))
 		},

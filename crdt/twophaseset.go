@@ -2,7 +2,6 @@ package crdt
 
 import (
 	"iter"
-	"maps"
 	"slices"
 
 	"github.com/eventual-go/eventual/internal/wire"
@@ -25,7 +24,7 @@ var formTwoPhaseSet = form{"twophaseset", 9}
 // It is the 2P-Set of Shapiro et al. 2011, section 3.3.2, in which an element may also be removed ahead of its
 // addition.
 type TwoPhaseSet[E comparable] struct {
-	m     map[E]phase
+	m     rows[E, phase]
 	n     int              // elements that are in
 	track *elementParts[E] // nil unless tracked
 }
@@ -58,14 +57,11 @@ func (s *TwoPhaseSet[E]) advance(elems []E, p phase) (delta *TwoPhaseSet[E]) {
 
 // move brings e to a phase, and reports whether it had not come so far.
 func (s *TwoPhaseSet[E]) move(e E, p phase) (changed bool) {
-	was := s.m[e]
+	was, _ := s.m.get(e)
 	if was >= p {
 		return false
 	}
-	if s.m == nil {
-		s.m = make(map[E]phase)
-	}
-	s.m[e] = p
+	s.m.put(e, p)
 	if s.track != nil {
 		s.track.inPhase(e, was, -1)
 		s.track.inPhase(e, p, 1)
@@ -86,10 +82,15 @@ func (s *TwoPhaseSet[E]) Reset() (delta *TwoPhaseSet[E]) {
 }
 
 // Has reports whether e is in.
-func (s *TwoPhaseSet[E]) Has(e E) bool { return s.phases()[e] == phaseIn }
+func (s *TwoPhaseSet[E]) Has(e E) bool { return s.phase(e) == phaseIn }
 
 // Removed reports whether e is out for ever.
-func (s *TwoPhaseSet[E]) Removed(e E) bool { return s.phases()[e] == phaseOut }
+func (s *TwoPhaseSet[E]) Removed(e E) bool { return s.phase(e) == phaseOut }
+
+func (s *TwoPhaseSet[E]) phase(e E) phase {
+	p, _ := s.phases().get(e)
+	return p
+}
 
 // Explain says whether e is in. This set keeps no events.
 func (s *TwoPhaseSet[E]) Explain(e E) Explanation { return Explanation{Present: s.Has(e)} }
@@ -108,7 +109,7 @@ func (s *TwoPhaseSet[E]) Empty() bool { return s.Len() == 0 }
 // All yields the elements that are in, in no particular order. The set must not change meanwhile.
 func (s *TwoPhaseSet[E]) All() iter.Seq[E] {
 	return func(yield func(E) bool) {
-		for e, p := range s.phases() {
+		for e, p := range s.phases().all() {
 			if p == phaseIn && !yield(e) {
 				return
 			}
@@ -116,11 +117,11 @@ func (s *TwoPhaseSet[E]) All() iter.Seq[E] {
 	}
 }
 
-func (s *TwoPhaseSet[E]) phases() map[E]phase {
-	if s == nil {
-		return nil
+func (s *TwoPhaseSet[E]) phases() (all rows[E, phase]) {
+	if s != nil {
+		all = s.m
 	}
-	return s.m
+	return all
 }
 
 // Context returns an empty context: additions and removals are not events here.
@@ -131,7 +132,7 @@ func (s *TwoPhaseSet[E]) Delta(*vclock.Context) *TwoPhaseSet[E] { return s.Clone
 
 // Merge takes in what o knows. See [Lattice].
 func (s *TwoPhaseSet[E]) Merge(o *TwoPhaseSet[E]) (changed bool) {
-	for e, p := range o.phases() {
+	for e, p := range o.phases().all() {
 		changed = s.move(e, p) || changed
 	}
 	return changed
@@ -140,12 +141,12 @@ func (s *TwoPhaseSet[E]) Merge(o *TwoPhaseSet[E]) (changed bool) {
 // MergeNovel merges o and returns what was new in it. See [Delta].
 func (s *TwoPhaseSet[E]) MergeNovel(o *TwoPhaseSet[E]) (novel *TwoPhaseSet[E], changed bool) {
 	novel = new(TwoPhaseSet[E])
-	for e, p := range o.phases() {
+	for e, p := range o.phases().all() {
 		if s.move(e, p) {
 			novel.move(e, p)
 		}
 	}
-	return novel, len(novel.m) > 0
+	return novel, novel.m.len() > 0
 }
 
 // Clone returns a set of its own with the same state.
@@ -153,7 +154,7 @@ func (s *TwoPhaseSet[E]) Clone() *TwoPhaseSet[E] {
 	if s == nil {
 		return new(TwoPhaseSet[E])
 	}
-	return &TwoPhaseSet[E]{m: maps.Clone(s.m), n: s.n}
+	return &TwoPhaseSet[E]{m: s.m.clone(), n: s.n}
 }
 
 // Decompose reports the elements, those that are in and those that are out. See [Decomposable].
@@ -162,7 +163,7 @@ func (s *TwoPhaseSet[E]) Decompose(report func(part []byte, n int)) {
 	if to == nil {
 		return
 	}
-	for e, p := range s.phases() {
+	for e, p := range s.phases().all() {
 		to.inPhase(e, p, 1)
 	}
 }
@@ -202,7 +203,10 @@ func (s *TwoPhaseSet[E]) sorted() (codec[E], []E, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	elems := slices.AppendSeq(make([]E, 0, len(s.phases())), maps.Keys(s.phases()))
+	elems := make([]E, 0, s.phases().len())
+	for e := range s.phases().all() {
+		elems = append(elems, e)
+	}
 	return c, elems, sortElements(c, elems, identity[E])
 }
 
@@ -214,7 +218,7 @@ func (s *TwoPhaseSet[E]) writePhase(w *wire.Writer, c codec[E], elems []E, p pha
 	}
 	w.Array(n)
 	for _, e := range elems {
-		if s.m[e] != p {
+		if s.phase(e) != p {
 			continue
 		}
 		if err := c.write(w, e); err != nil {
@@ -248,7 +252,7 @@ func (s *TwoPhaseSet[E]) UnmarshalBinary(b []byte) error {
 
 func (s *TwoPhaseSet[E]) readPhase(r *wire.Reader, c codec[E], p phase) {
 	for e := range readElements(r, c) {
-		if s.m[e] != 0 {
+		if s.phase(e) != 0 {
 			r.Fail("element both in and out")
 			return
 		}
