@@ -2,7 +2,6 @@ package simulation
 
 import (
 	"errors"
-	"fmt"
 
 	"github.com/eventual-go/eventual/crdt"
 	"github.com/eventual-go/eventual/crdt/store"
@@ -11,41 +10,45 @@ import (
 
 // A change is one local update: what it did by the store and by the model.
 type change struct {
-	describe string
-	delta    []byte
-	effect   shadow
-	err      error
+	name    string // what clients did, in words that are counted
+	detail  string
+	delta   []byte
+	effect  shadow
+	refused bool // the type said no, as the model says it must
+	err     error
 }
+
+func (c change) String() string { return c.name + " " + c.detail }
 
 // a changer applies one random change of one kind at a node.
 type changer func(r *run, n *node, l *ledger) change
 
-var changers = [components]changer{
-	gcounter:  growCounter,
-	pncounter: changeCounter,
-	gset:      growSet,
-	orset:     changeSet,
-	lww:       setRegister,
-	mv:        writeSiblings,
-}
-
 func (r *run) change(n *node, l *ledger) change {
-	c := l.kinds[r.clients.IntN(len(l.kinds))]
+	c := l.chooseKind(r.clients)
 	switch {
 	case r.clients.chance(0.06):
 		return deleteKey(n, l)
-	case c != gset && r.clients.chance(0.06):
-		return reset(n, l, c)
+	case !c.grows() && r.clients.chance(0.06):
+		return resetKind(n, l, c)
 	}
-	return changers[c](r, n, l)
+	return datatypes[c].change(r, n, l)
+}
+
+// chooseKind prefers the kind that was changed last: that is how clients meet.
+func (l *ledger) chooseKind(s source) component {
+	if !s.chance(0.6) {
+		l.last = l.kinds[s.IntN(len(l.kinds))]
+	}
+	return l.last
 }
 
 // explainChange checks that an update failed because the key cannot be deleted.
 func (r *run) explainChange(n *node, l *ledger, c change) {
-	if errors.Is(c.err, crdt.ErrGrowOnly) && len(n.replica.live(l, gset)) > 0 {
+	if errors.Is(c.err, crdt.ErrGrowOnly) && n.replica.keepsForEver(l) {
+		r.did("delete, refused")
 		return
 	}
-	r.fail(errorUnexplained, l.key, "%s at %s: %v", c.describe, n.id, c.err)
+	r.fail(errorUnexplained, l.key, "%v at %s: %v", c, n.id, c.err)
 }
 
 // live is the marks of one component that show at this replica.
@@ -53,134 +56,92 @@ func (p *replica) live(l *ledger, c component) bitset {
 	return p.shadows[l.index].live().intersect(l.of[c])
 }
 
-func growCounter(r *run, n *node, l *ledger) (c change) {
-	amount := 1 + r.clients.Uint64N(5)
-	c.describe = fmt.Sprintf("gcounter +%d", amount)
-	c.delta, c.err = store.Update(n.replica.store, l.key, func(v *crdt.GCounter, by store.Writer) *crdt.GCounter {
-		return v.Add(by.Replica, amount)
-	})
-	c.effect.seen = l.withEarlier(bit(l.increment(gcounter, n.replica.store.Replica(), int64(amount))))
-	return c
-}
-
-func changeCounter(r *run, n *node, l *ledger) (c change) {
-	amount := 1 + r.clients.Int64N(5)
-	if r.clients.chance(0.4) {
-		amount = -amount
-	}
-	c.describe = fmt.Sprintf("pncounter %+d", amount)
-	c.delta, c.err = store.Update(n.replica.store, l.key, func(v *crdt.PNCounter, by store.Writer) *crdt.PNCounter {
-		return v.Add(by.Replica, amount)
-	})
-	c.effect.seen = l.withEarlier(bit(l.increment(pncounter, n.replica.store.Replica(), amount)))
-	return c
-}
-
-func (r *run) element() string { return string(rune('a' + r.clients.IntN(5))) }
-
-func growSet(r *run, n *node, l *ledger) (c change) {
-	e := r.element()
-	c.describe = "gset add " + e
-	c.delta, c.err = store.Update(n.replica.store, l.key, func(v *crdt.GSet[string], _ store.Writer) *crdt.GSet[string] {
-		return v.Add(e)
-	})
-	if id := l.member(e); !n.replica.shadows[l.index].seen.has(id) {
-		c.effect.seen = bit(id)
-	}
-	return c
-}
-
-func changeSet(r *run, n *node, l *ledger) (c change) {
-	e := r.element()
-	if r.clients.chance(0.4) {
-		return removeFromSet(n, l, e)
-	}
-	also := r.element()
-	c.describe = fmt.Sprintf("orset add %s, %s", e, also)
-	c.effect.gone = n.replica.additions(l, e).union(n.replica.additions(l, also))
-	c.delta, c.err = store.Update(n.replica.store, l.key, func(v *crdt.ORSet[string], by store.Writer) *crdt.ORSet[string] {
-		before := v.Context()
-		delta := v.Add(by.Replica, e, also)
-		n.replica.run.minted(l, orset, delta.Context(), before)
-		return delta
-	})
-	c.effect.seen = c.effect.gone.with(l.add(mark{component: orset, text: e}))
-	if also != e {
-		c.effect.seen = c.effect.seen.with(l.add(mark{component: orset, text: also}))
-	}
-	return c
-}
-
-// additions is the live marks of one element of the set.
-func (p *replica) additions(l *ledger, e string) (marks bitset) {
-	for id := range p.live(l, orset).all() {
-		if l.marks[id].text == e {
+// liveWhere is those of them that a condition holds for.
+func (p *replica) liveWhere(l *ledger, c component, holds func(m *mark) bool) (marks bitset) {
+	for id := range p.live(l, c).all() {
+		if holds(&l.marks[id]) {
 			marks = marks.with(id)
 		}
 	}
 	return marks
 }
 
-func removeFromSet(n *node, l *ledger, e string) (c change) {
-	c.describe = "orset remove " + e
-	c.effect = removal(n.replica.additions(l, e))
-	c.delta, c.err = store.Update(n.replica.store, l.key, func(v *crdt.ORSet[string], _ store.Writer) *crdt.ORSet[string] {
-		return v.Remove(e)
-	})
+// shows reports whether a component has anything to show at this replica.
+func (p *replica) shows(l *ledger, c component) bool {
+	return datatypes[c].specify(l, p.live(l, c)) != ""
+}
+
+// keepsForEver reports whether the key holds something that only grows.
+func (p *replica) keepsForEver(l *ledger) bool {
+	for c := range component(components) {
+		if c.grows() && p.shows(l, c) {
+			return true
+		}
+	}
+	return false
+}
+
+// deleteKey resets all that a key holds, unless that has nothing to show as it is.
+func deleteKey(n *node, l *ledger) (c change) {
+	c.name = "delete"
+	shown := false
+	for k := range component(components) {
+		shown = shown || n.replica.shows(l, k)
+		if !k.grows() {
+			c.effect = c.effect.union(datatypes[k].undone(l, n.replica.live(l, k)))
+		}
+	}
+	if !shown {
+		c.effect = shadow{}
+	}
+	c.delta, c.err = n.replica.store.Delete(l.key)
 	return c
 }
 
-// removal is the effect of taking marks away.
-func removal(marks bitset) shadow { return shadow{seen: marks, gone: marks} }
-
-// value is a text that no other write of the key has.
-func (l *ledger) value() string { return fmt.Sprintf("v%d", len(l.marks)) }
-
-func setRegister(r *run, n *node, l *ledger) (c change) {
-	m := mark{component: lww, text: l.value()}
-	c.describe = "lww = " + m.text
-	c.delta, c.err = store.Update(n.replica.store, l.key, func(v *crdt.LWWRegister[string], by store.Writer) *crdt.LWWRegister[string] {
-		stamp := by.Stamp()
-		delta := v.Set(stamp, m.text)
-		m.stamp = delta.Timestamp()
-		r.stamped(l, stamp, m.stamp)
-		return delta
-	})
-	c.effect.seen = bit(l.add(m))
+// resetKind takes one component back to nothing and leaves the others.
+func resetKind(n *node, l *ledger, k component) (c change) {
+	c.name = k.String() + " reset"
+	c.effect = datatypes[k].undone(l, n.replica.live(l, k))
+	c.delta, c.err = datatypes[k].reset(n.replica.store, l.key)
 	return c
 }
 
-func writeSiblings(r *run, n *node, l *ledger) (c change) {
-	m := mark{component: mv, text: l.value()}
-	var since *vclock.Context
-	if stale := len(l.read.contexts); stale > 0 && r.clients.chance(0.6) {
-		old := l.read.contexts[r.clients.IntN(stale)]
-		since, c.effect.gone = old.context, old.shadow.seen
-	} else if r.clients.chance(0.7) {
-		c.effect.gone = n.replica.live(l, mv)
-		return writeOver(n, l, m, c, nil, (*crdt.MVRegister[string]).Set)
+// takeAway is what a reset does to most types: it ends what is live.
+func takeAway(l *ledger, live bitset) shadow { return removal(l.withEarlier(live)) }
+
+// takeAwayAdded is what it does where removals decide by their time: they stay.
+func takeAwayAdded(l *ledger, live bitset) shadow {
+	for id := range live.all() {
+		if l.marks[id].removal {
+			live = live.without(bit(id))
+		}
 	}
-	put := func(v *crdt.MVRegister[string], by vclock.ReplicaID, text string) *crdt.MVRegister[string] {
-		return v.Put(by, since, text)
-	}
-	return writeOver(n, l, m, c, since, put)
+	return removal(live)
 }
 
-func writeOver(n *node, l *ledger, m mark, c change, since *vclock.Context,
-	write func(*crdt.MVRegister[string], vclock.ReplicaID, string) *crdt.MVRegister[string]) change {
-	c.describe = fmt.Sprintf("mv = %s over %v", m.text, c.effect.gone)
-	c.delta, c.err = store.Update(n.replica.store, l.key, func(v *crdt.MVRegister[string], by store.Writer) *crdt.MVRegister[string] {
+// eventful is a type with a causal context.
+type eventful[P any] interface {
+	crdt.State[P]
+	Context() *vclock.Context
+}
+
+// mint updates one component and records the dots that the delta has minted: those
+// that were not known before.
+func mint[P eventful[P]](n *node, l *ledger, c component, write func(v P, by store.Writer) P) ([]byte, error) {
+	return mintOver(n, l, c, nil, write)
+}
+
+// mintOver is mint for a write over what is known elsewhere, too.
+func mintOver[P eventful[P]](n *node, l *ledger, c component, known *vclock.Context, write func(v P, by store.Writer) P) ([]byte, error) {
+	return store.Update(n.replica.store, l.key, func(v P, by store.Writer) P {
 		before := v.Context()
-		before.Merge(since)
-		delta := write(v, by.Replica, m.text)
-		n.replica.run.minted(l, mv, delta.Context(), before)
+		before.Merge(known)
+		delta := write(v, by)
+		n.replica.run.minted(l, c, delta.Context(), before)
 		return delta
 	})
-	c.effect.seen = c.effect.gone.with(l.add(m))
-	return c
 }
 
-// minted records the dots that a delta has and that were not known before.
 func (r *run) minted(l *ledger, c component, delta, before *vclock.Context) {
 	for s := range delta.Diff(before).All() {
 		for seq := s.Lo; seq <= s.Hi; seq++ {
@@ -189,36 +150,5 @@ func (r *run) minted(l *ledger, c component, delta, before *vclock.Context) {
 	}
 }
 
-func deleteKey(n *node, l *ledger) (c change) {
-	c.describe = "delete"
-	c.effect = removal(l.withEarlier(n.replica.shadows[l.index].live()))
-	c.delta, c.err = n.replica.store.Delete(l.key)
-	return c
-}
-
-// reset takes one component back to nothing and leaves the others.
-func reset(n *node, l *ledger, k component) (c change) {
-	c.describe = "reset " + k.String()
-	c.effect = removal(l.withEarlier(n.replica.live(l, k)))
-	s := n.replica.store
-	switch k {
-	case gcounter:
-		c.delta, c.err = resetBy[*crdt.GCounter](s, l.key)
-	case pncounter:
-		c.delta, c.err = resetBy[*crdt.PNCounter](s, l.key)
-	case orset:
-		c.delta, c.err = resetBy[*crdt.ORSet[string]](s, l.key)
-	case lww:
-		c.delta, c.err = resetBy[*crdt.LWWRegister[string]](s, l.key)
-	case mv:
-		c.delta, c.err = resetBy[*crdt.MVRegister[string]](s, l.key)
-	}
-	return c
-}
-
-func resetBy[P interface {
-	crdt.State[P]
-	Reset() P
-}](s *store.Store, key string) ([]byte, error) {
-	return store.Update(s, key, func(v P, _ store.Writer) P { return v.Reset() })
-}
+// did counts what clients do and what comes of it.
+func (r *run) did(what string) { r.counts.Did[what]++ }

@@ -1,7 +1,6 @@
 package simulation
 
 import (
-	"github.com/eventual-go/eventual/crdt"
 	"github.com/eventual-go/eventual/vclock"
 )
 
@@ -39,6 +38,20 @@ func (r *run) bind(l *ledger, state []byte, s shadow) {
 	r.content[at] = &content{shadow: s}
 	r.bindForms(l, state, s)
 	r.checkView(l, state, s)
+	r.remark(l, s)
+}
+
+// remark counts what is worth counting in a state.
+func (r *run) remark(l *ledger, s shadow) {
+	for c := range component(components) {
+		of := l.of[c]
+		if datatypes[c].remark == nil || len(s.seen.intersect(of)) == 0 {
+			continue
+		}
+		if what := datatypes[c].remark(l, shadow{s.seen.intersect(of), s.gone.intersect(of)}); what != "" {
+			r.did(c.String() + " " + what)
+		}
+	}
 }
 
 // bindForms checks the other direction: one history has one encoding.
@@ -67,46 +80,14 @@ func (r *run) meaning(l *ledger, state []byte) shadow {
 
 // checkView compares what state shows with what the model says.
 func (r *run) checkView(l *ledger, state []byte, s shadow) {
-	got, err := r.show(state)
+	got, err := r.show(l, state)
 	if err != nil {
 		r.fail(errorUnexplained, l.key, "decode %x: %v", state, err)
 		return
 	}
-	if want := l.view(s); !got.equal(want) {
+	if want := l.view(s); got != want {
 		r.fail(modelDiffers, l.key, "got %v, want %v: shadow %v, bytes %x", got, want, s, state)
 	}
-}
-
-// show decodes a state and reads every component of it.
-func (r *run) show(state []byte) (view, error) {
-	v, err := r.kinds.Decode(state)
-	if err != nil {
-		return view{}, err
-	}
-	return r.read(v), nil
-}
-
-func (r *run) read(v *crdt.Value) view {
-	var out view
-	if c, ok := crdt.Component[*crdt.GCounter](r.kinds, v); ok {
-		out.grown = c.Value()
-	}
-	if c, ok := crdt.Component[*crdt.PNCounter](r.kinds, v); ok {
-		out.balance = c.Value()
-	}
-	if c, ok := crdt.Component[*crdt.GSet[string]](r.kinds, v); ok {
-		out.members = sorted(c.All())
-	}
-	if c, ok := crdt.Component[*crdt.ORSet[string]](r.kinds, v); ok {
-		out.elements = sorted(c.All())
-	}
-	if c, ok := crdt.Component[*crdt.LWWRegister[string]](r.kinds, v); ok {
-		out.value, _ = c.Value()
-	}
-	if c, ok := crdt.Component[*crdt.MVRegister[string]](r.kinds, v); ok {
-		out.siblings = distinct(c.Values())
-	}
-	return out
 }
 
 // An issue is a dot in the context of one component of one key.
@@ -127,10 +108,12 @@ func (r *run) issue(i issue) {
 // stamped records that a replica made a timestamp and wrote with another one: they
 // must be the same, because the clock has observed what is written over, and later
 // than all earlier ones.
-func (r *run) stamped(l *ledger, made, written vclock.Timestamp) {
+func (r *run) stamped(l *ledger, made vclock.Timestamp, written ...vclock.Timestamp) {
 	last := r.stamps[made.Replica]
-	if made.Compare(last) <= 0 || made != written {
-		r.fail(stampWrong, l.key, "%v after %v, written as %v", made, last, written)
+	for _, at := range append(written, made) {
+		if at.Compare(last) <= 0 || at != made {
+			r.fail(stampWrong, l.key, "%v after %v, written as %v", made, last, at)
+		}
 	}
 	r.stamps[made.Replica] = made
 }

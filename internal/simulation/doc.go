@@ -18,13 +18,14 @@
 // carries requests and answers as messages, and fires the timers.
 //
 // A seed decides on three to seven nodes, one to forty keys, timeouts and bounds on
-// messages, what clients do (updates of six kinds of values, deletions and resets,
-// each followed by a quorum write at some level or by none; reads at some level;
-// multi-value writes with contexts that are stale or from elsewhere), and what
-// breaks: messages are lost, doubled (the handler then runs twice, and a quorum is
-// told twice), delayed and reordered; networks split, also one way; nodes pause,
-// crash and come back; clocks are off by more than what replicas accept, and jump.
-// After every handler its request is overwritten, so nobody can keep it.
+// messages, what clients do (updates of every type of package crdt, deletions and
+// resets, each followed by a quorum write at some level or by none; reads at some
+// level; multi-value writes with contexts that are stale or from elsewhere; spending
+// that must be refused; removals in nested maps that race), and what breaks: messages
+// are lost, doubled (the handler then runs twice, and a quorum is told twice), delayed
+// and reordered; networks split, also one way; nodes pause, crash and come back; clocks
+// are off by more than what replicas accept, and jump. After every handler its request is
+// overwritten, so nobody can keep it.
 //
 // A node that restarts has what was durable: the state of every key, read into a
 // new store under the old identity, and how far its clock had come. A node that
@@ -35,18 +36,40 @@
 // # The model
 //
 // The simulator knows by itself what every state must be. Each effect of an
-// operation on a key (an increment, an element, a value) is a mark, by a number.
-// The shadow of a state is two plain sets: the marks that it has seen, and those of
-// them that were removed or overwritten. An operation's effect is computed from the
-// shadow of the replica at which it happens; a merge is the union of both sets. What
-// a state must show follows from the marks that are left. So the model is the
-// specification over event histories, with no dot, context or encoding in it.
+// operation on a key (an increment, an element, a value, and a removal where that is
+// an event) is a mark, by a number. The shadow of a state is two plain sets: the marks
+// that it has seen, and those of them that were removed or overwritten. An operation's
+// effect is computed from the shadow of the replica at which it happens; a merge is the
+// union of both sets. What a state must show follows from the marks that are left, and
+// is written down for each type in view.go, bounded.go and change_flags.go. So the model
+// is the specification over event histories, with no dot, context or encoding in it.
+//
+// Three things are more than plain union, each because a type promises less memory, or
+// tells more at once, than a history does:
+//
+//   - A type that goes by time forgets what is earlier, also that it has seen it: a late
+//     write of the past changes nothing and is not new. So of the marks of one place (a
+//     register, an element, a key) a shadow holds only the latest. Extremes and two-phase
+//     sets are alike, by the order of values, and of addition and removal.
+//   - Where it makes no difference who said something, or how often, it is one mark: the
+//     value of an extreme, an element of a set that only grows, the addition or the end
+//     of one in a two-phase set.
+//   - A counter's delta says how much its writer has counted in all, and the row of a
+//     bounded counter all that its writer did; so such a mark brings the earlier ones of
+//     its writer. What others had transferred to that writer is in their rows, which may
+//     be missing, yet its row proves it: a deed on a bounded counter names the transfers
+//     that it knew of, and rights are reckoned with those too.
+//
+// A removal that wins needs none of this: it is a mark that speaks against its element,
+// and what is left says whether the element is in.
 //
 // Shadows travel with the states, although messages are opaque: every state was
 // once the delta of an update, the load of a key, the novelty of a merge or a join,
 // which the simulator sees all; it keeps the shadow beside the bytes and finds it
 // by them where they are merged. Since the encoding is canonical, bytes have one
-// meaning, and a meaning has one encoding: both are checked.
+// meaning, and a meaning has one encoding: both are checked, of all types. They hold of
+// bounded counters too, since their rows are numbered: rights that go to and fro do not
+// come back to the state that they left.
 //
 // # Invariants
 //
@@ -54,6 +77,10 @@
 //   - every state, delta and novelty shows what the model says, and what a merge
 //     calls new is what was new;
 //   - no dot and no timestamp is issued twice;
+//   - the bound of a bounded counter is never passed, whoever spends what: all that was
+//     taken away anywhere was added before; a replica is refused what the model says it
+//     lacks the rights for, and nothing else; in every state, all rights together are
+//     the value;
 //   - a write is acknowledged, and a read answered, only when as many replicas as
 //     the level asks for hold it; a peer holds what it acknowledged; a round that
 //     says that it is complete has brought both sides what the other had when it
@@ -66,7 +93,8 @@
 //   - nothing waits, no operation is undecided, all replicas are equal byte by byte,
 //     and rounds find no difference;
 //   - what they hold is what all operations come to in the model, every acknowledged
-//     write and nothing else.
+//     write and nothing else; of a bounded counter, all rights together are what was
+//     added less what was taken away.
 //
 // An update that was not acknowledged has happened nevertheless, at the replica that
 // took it, and so is in the final state as well. Not promised, and not checked: that
@@ -87,14 +115,24 @@
 //
 //	go test -tags planted ./internal/simulation -run TestPlanted -v
 //
+// What clients do is counted by name, and so is what comes of it: a write that arrives
+// after a later one, a removal that arrives before what it removes, a state that tells of
+// a transfer which it lacks. TestSeedsReachEveryTypeAndOperation demands so many of each.
+//
 // # How to extend it
 //
-// A kind of value: a component with its marks in shadow.go and view.go, a changer in
-// change.go, a line in content.go. A fault: a function in faults.go and its name in
-// the repertoire. A protocol: its driver beside replication.go, with timers by
-// run.after and messages by run.call. An invariant: a name in violation.go, and
-// run.fail where it shows. Randomness comes from one of the streams of the run, and
-// nothing may depend on the order of a map.
+// A type: a component and its line in kinds.go, which names a changer (what clients do,
+// and the effect of that on the model), what a reset takes away, what a state must show
+// by its marks, and how that is read from a state; its names in coverage_test.go, and
+// its model in model_test.go. A fault: a function in faults.go and its name in the
+// repertoire. A protocol: its driver beside replication.go, with timers by run.after and
+// messages by run.call. An invariant: a name in violation.go, and run.fail where it
+// shows. Randomness comes from one of the streams of the run, and nothing may depend on
+// the order of a map.
+//
+// Not in the workload are ORMap.Fold and the Handover and Delta of all types. Nothing in
+// the protocols calls them, and the first two rest on a knowledge of who is a member that
+// the nodes of a run do not have.
 //
 // # Concurrency
 //

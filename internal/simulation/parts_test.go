@@ -10,8 +10,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/eventual-go/eventual/vclock"
 )
 
 func TestHeapIsOrderedByTimeThenByOrderOfScheduling(t *testing.T) {
@@ -49,36 +47,6 @@ func TestBitsetAgainstMaps(t *testing.T) {
 		require.Equal(t, len(a.without(b)) == 0, b.contains(a))
 		require.Len(t, inA, len(slices.Collect(a.all())))
 	}
-}
-
-// A counter's delta stands for all that its writer counted before.
-func TestModelOfCounters(t *testing.T) {
-	l, paris := newLedger(0), vclock.Named("paris")
-	one := l.increment(pncounter, paris, 1)
-	two := l.increment(pncounter, paris, 2)
-	down := l.increment(pncounter, paris, -4)
-	second := shadow{seen: l.withEarlier(bit(two))}
-	require.Equal(t, bit(one).with(two), second.seen)
-	require.EqualValues(t, 3, l.view(second).balance)
-	reset := removal(second.seen)
-	all := l.join(l.join(reset, second), shadow{seen: bit(down)})
-	require.EqualValues(t, -4, l.view(all).balance)
-	require.True(t, l.novel(second, all).empty())
-	require.Equal(t, removal(second.seen), l.novel(reset, second))
-}
-
-// Of two writes to a last-write-wins register only the later one is remembered.
-func TestModelOfRegisters(t *testing.T) {
-	l := newLedger(0)
-	early := shadow{seen: bit(l.add(mark{component: lww, text: "early", stamp: vclock.Timestamp{Wall: 1}}))}
-	late := shadow{seen: bit(l.add(mark{component: lww, text: "late", stamp: vclock.Timestamp{Wall: 2}}))}
-	require.True(t, l.join(early, late).equal(late))
-	require.True(t, l.covers(late, early))
-	require.True(t, l.novel(early, late).empty())
-	gone := l.join(late, removal(late.seen))
-	require.Empty(t, l.view(gone).value)
-	require.True(t, l.novel(late, gone).empty())
-	require.True(t, l.covers(gone, early))
 }
 
 // Maps are seeded anew in each process, and memory lies elsewhere.

@@ -44,7 +44,7 @@ func newPlan(s source) plan {
 	p := plan{
 		nodes:      3 + s.IntN(5),
 		keys:       1 + s.IntN(6),
-		operations: 20 + s.IntN(60),
+		operations: 30 + s.IntN(90),
 		duration:   s.between(2*time.Second, 6*time.Second),
 		profile:    profile(s.IntN(profiles)),
 

@@ -3,6 +3,7 @@ package simulation
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/eventual-go/eventual/crdt/store"
@@ -75,9 +76,10 @@ func (p *replica) Merge(ctx context.Context, key string, state []byte) (novel []
 }
 
 // checkClock checks that the timestamps of a state which was merged were not too far
-// ahead, and that the clock has taken note of them. last is how far it was before.
+// ahead, and that the clock has taken note of them. last is how far it was before. A
+// register in a map keeps no timestamp of a write that is gone.
 func (p *replica) checkClock(l *ledger, in shadow, last vclock.Timestamp) {
-	for id := range in.seen.intersect(l.of[lww]).all() {
+	for id := range in.seen.intersect(l.timed).without(in.gone.intersect(l.of[ormap])).all() {
 		stamp := l.marks[id].stamp
 		stamp.Replica = last.Replica // all that counts is the moment
 		now := p.store.Clock().Last()
@@ -98,7 +100,20 @@ func (p *replica) merged(l *ledger, in shadow, novel []byte) {
 		return
 	}
 	p.shadows[l.index] = l.join(mine, in)
+	p.remark(l, in, mine, p.shadows[l.index])
 	p.run.bind(l, novel, part)
+}
+
+// remark counts what is worth counting in a merge of in that left s.
+func (p *replica) remark(l *ledger, in, mine, s shadow) {
+	for id := range in.seen.intersect(l.ranked).without(s.seen).all() {
+		p.run.did(l.marks[id].component.String() + " write comes after what displaces it")
+	}
+	for id := range in.gone.intersect(l.of[ormap]).without(mine.seen).all() {
+		if strings.Contains(l.marks[id].place, "/") {
+			p.run.did("ormap nested removal comes before what it removes")
+		}
+	}
 }
 
 // refused tells the one refusal that clocks explain from all others.

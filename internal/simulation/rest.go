@@ -2,7 +2,6 @@ package simulation
 
 import (
 	"bytes"
-	"iter"
 	"slices"
 	"time"
 )
@@ -84,7 +83,5 @@ func (r *run) checkKey(l *ledger, n *node, model shadow) {
 	if err != nil || err0 != nil || !bytes.Equal(state, first) {
 		r.fail(replicasDiffer, l.key, "n0 has %x, %s has %x (%v, %v)", first, n.id, state, err0, err)
 	}
+	r.checkStock(l, n, state)
 }
-
-// sorted collects what comes in any order.
-func sorted(seq iter.Seq[string]) []string { return slices.Sorted(seq) }

@@ -47,6 +47,8 @@ type Counts struct {
 	Refused      int // merges refused because of a clock
 	States       int // distinct states, deltas and novelties checked against the model
 
+	Did map[string]int // what clients did and what came of it, by kind of value
+
 	Converged time.Duration // from the end of the faults until all replicas were equal
 }
 
@@ -103,6 +105,7 @@ type run struct {
 
 	content map[string]*content
 	keys    []*ledger
+	last    *ledger // what a client used last
 	writes  []*write
 	open    int // quorum operations that are not decided
 	issued  map[issue]struct{}
@@ -133,6 +136,7 @@ func newRun(seed uint64, opts Options) *run {
 		faults:  newSource(seed, streamFaults),
 		sources: newSource(seed, streamNodes),
 	}
+	r.counts.Did = make(map[string]int)
 	r.trace.print = opts.Trace
 	r.trace.hash = mix(seed, uint64(p.nodes))
 	for i := range p.keys {

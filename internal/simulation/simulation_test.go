@@ -15,9 +15,14 @@ import (
 
 var (
 	oneSeed   = flag.Int64("seed", -1, "run this seed alone; with -v print its trace")
-	seedCount = flag.Int("seeds", 500, "how many seeds TestSeeds runs")
+	seedCount = flag.Int("seeds", defaultSeeds, "how many seeds TestSeeds runs")
 	firstSeed = flag.Uint64("from", 0, "the first seed of TestSeeds")
 )
+
+const defaultSeeds = 500
+
+// swept is the default seeds, run once for all tests.
+var swept = sync.OnceValues(func() (*summary, error) { return sweep(0, defaultSeeds, 0) })
 
 // TestSeeds runs whole clusters, one for each seed, on as many workers as there are
 // processors. Flags: -seeds, -from, -seed.
@@ -30,7 +35,11 @@ func TestSeeds(t *testing.T) {
 	if testing.Short() {
 		count = min(count, 50)
 	}
-	sum, first := sweep(*firstSeed, count, 0)
+	run := swept
+	if *firstSeed != 0 || count != defaultSeeds {
+		run = func() (*summary, error) { return sweep(*firstSeed, count, 0) }
+	}
+	sum, first := run()
 	t.Log(sum)
 	if first != nil {
 		t.Fatal(first)
@@ -68,6 +77,7 @@ func sweep(from uint64, count int, limit time.Duration) (*summary, error) {
 		})
 	}
 	group.Wait()
+	sum.took = time.Since(sum.start)
 	return sum, sum.failure()
 }
 

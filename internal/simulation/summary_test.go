@@ -10,6 +10,7 @@ import (
 // summary adds up runs.
 type summary struct {
 	start time.Time
+	took  time.Duration
 	from  uint64
 
 	mu        sync.Mutex
@@ -55,7 +56,7 @@ func (s *summary) failure() error {
 }
 
 func (s *summary) String() string {
-	took := time.Since(s.start)
+	took := s.took
 	per := func(n float64) float64 { return n / took.Seconds() }
 	c := s.counts
 	return fmt.Sprintf("%d seeds from %d in %.1fs: %.0f seeds/s, %.0f events/s, %.0f s of virtual time per second; hash of all %016x\n"+
@@ -82,4 +83,10 @@ func (c *Counts) add(o Counts) {
 	c.Overflowed += o.Overflowed
 	c.States += o.States
 	c.Refused += o.Refused
+	if c.Did == nil {
+		c.Did = make(map[string]int)
+	}
+	for what, n := range o.Did {
+		c.Did[what] += n
+	}
 }

@@ -50,6 +50,7 @@ const (
 	noveltyWrong       = "what a merge called new is not what was new"
 	dotTwice           = "a dot was issued twice"
 	stampWrong         = "a timestamp that does not come after all before it"
+	boundPassed        = "a bound was passed, or rights were made or lost"
 	clockWrong         = "a clock that follows a timestamp it must not, or not one it must"
 	ackedByFew         = "acknowledged by fewer replicas than the level asks for"
 	readMissed         = "a read missed a write that its quorum must have seen"

@@ -15,31 +15,23 @@ func (r *run) planOperations() {
 		if i == 0 || r.clients.chance(0.5) {
 			at = r.clients.between(0, r.plan.duration)
 		} else {
-			at = min(at+r.clients.around(10*time.Millisecond), r.plan.duration)
+			at = min(at+r.clients.around(r.clients.gap()), r.plan.duration)
 		}
 		r.heap.push(event{at: at, node: nowhere, life: anyLife, kind: operate, run: r.operate})
 	}
 	for _, l := range r.keys {
 		l.kinds = r.chooseKinds()
+		l.last = l.kinds[0]
 	}
 }
 
-// chooseKinds is what clients keep under one key. A set that only grows keeps its
-// key from being deleted, so it is rare.
-func (r *run) chooseKinds() (kinds []component) {
-	for c := range component(components) {
-		if r.clients.chance(0.5) && (c != gset || r.clients.chance(0.3)) {
-			kinds = append(kinds, c)
-		}
+// gap is how far apart operations of a burst are: less than messages take, or much
+// more.
+func (s source) gap() time.Duration {
+	if s.chance(0.6) {
+		return 300 * time.Microsecond
 	}
-	const few = 2
-	if r.plan.wide && len(kinds) > few {
-		kinds = kinds[:few]
-	}
-	if kinds == nil {
-		kinds = []component{pncounter, orset, mv}
-	}
-	return kinds
+	return 10 * time.Millisecond
 }
 
 // operate is one thing that one client does at some node.
@@ -56,8 +48,16 @@ func (r *run) operate() {
 	r.update(n, l)
 }
 
-// chooseKey prefers a few keys, unless there are to be many.
+// chooseKey prefers the key that was used last, and a few others, unless there are to
+// be many.
 func (r *run) chooseKey() *ledger {
+	if r.last == nil || !r.clients.chance(0.6) {
+		r.last = r.anyKey()
+	}
+	return r.last
+}
+
+func (r *run) anyKey() *ledger {
 	const hot = 3
 	if !r.plan.wide && r.clients.chance(0.6) {
 		return r.keys[r.clients.IntN(min(hot, len(r.keys)))]
@@ -86,15 +86,18 @@ func (r *run) update(n *node, l *ledger) {
 		return
 	}
 	if c.effect.empty() != (len(c.delta) == 0) {
-		r.fail(modelDiffers, l.key, "%s at %s: the effect is %v, the delta %x", c.describe, n.id, c.effect, c.delta)
+		r.fail(modelDiffers, l.key, "%v at %s: the effect is %v, the delta %x", c, n.id, c.effect, c.delta)
 		return
+	}
+	if len(c.delta) > 0 || c.refused {
+		r.did(c.name)
 	}
 	if len(c.delta) == 0 {
 		return
 	}
 	n.replica.updated(l, c)
 	r.counts.Updates++
-	describe := fmt.Sprintf("%s %s", l.key, c.describe)
+	describe := fmt.Sprintf("%s %v", l.key, c)
 	r.trace.result(digest(c.delta))
 	r.trace.say(r.now, n.index, "%s: %v", describe, c.effect)
 	w := &write{ledger: l, node: n.index, delta: c.delta, effect: c.effect, started: r.now, describe: describe}

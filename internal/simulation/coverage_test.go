@@ -1,0 +1,123 @@
+package simulation
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// wanted is how often at least each thing must happen in the default seeds, by
+// clients and to what they have written. What has no line here must not happen, so
+// the list stays whole.
+var wanted = map[string]int{
+	"2pset add":    150,
+	"2pset remove": 70,
+	"2pset reset":  12,
+	"2pset write comes after what displaces it": 100,
+	"bounded grant":                             40,
+	"bounded increment":                         250,
+	"bounded request":                           250,
+	"bounded request, taken back":               11,
+	"bounded spend":                             90,
+	"bounded spend, refused":                    400,
+	"bounded tells of a transfer that it lacks": 70,
+	"bounded transfer":                          20,
+	"bounded transfer, refused":                 100,
+	"delete":                                    200,
+	"delete, refused":                           150,
+	"dwflag disable":                            60,
+	"dwflag enable":                             90,
+	"dwflag is contested":                       10,
+	"dwflag reset":                              6,
+	"ewflag disable":                            40,
+	"ewflag enable":                             100,
+	"ewflag has siblings":                       18,
+	"ewflag reset":                              6,
+	"gcounter add":                              350,
+	"gcounter reset":                            15,
+	"gset add":                                  150,
+	"log append":                                200,
+	"log append of two":                         100,
+	"lww reset":                                 20,
+	"lww set":                                   400,
+	"lww write comes after what displaces it": 750,
+	"lwwmap remove": 100,
+	"lwwmap reset":  16,
+	"lwwmap set":    250,
+	"lwwmap write comes after what displaces it": 250,
+	"lwwset add":    250,
+	"lwwset remove": 150,
+	"lwwset reset":  20,
+	"lwwset write comes after what displaces it": 1150,
+	"max set": 100,
+	"max write comes after what displaces it": 90,
+	"min set": 150,
+	"min write comes after what displaces it":           100,
+	"mv has siblings":                                   300,
+	"mv put over nothing":                               80,
+	"mv put over what was read":                         150,
+	"mv reset":                                          20,
+	"mv set":                                            200,
+	"ormap counter add":                                 150,
+	"ormap counter reset":                               20,
+	"ormap flag disable":                                18,
+	"ormap flag enable":                                 200,
+	"ormap has two kinds under one key":                 650,
+	"ormap lwwregister reset":                           20,
+	"ormap lwwregister set":                             200,
+	"ormap mvregister reset":                            20,
+	"ormap mvregister set":                              150,
+	"ormap nested removal comes before what it removes": 450,
+	"ormap nested removal races":                        10,
+	"ormap removal races":                               16,
+	"ormap remove at depth 1":                           70,
+	"ormap remove at depth 2":                           50,
+	"ormap remove at depth 3":                           20,
+	"ormap reset":                                       50,
+	"ormap reset map at depth 1":                        20,
+	"ormap reset map at depth 2":                        13,
+	"ormap set add":                                     150,
+	"ormap set remove":                                  6,
+	"ormap set reset":                                   16,
+	"orset add":                                         250,
+	"orset remove":                                      50,
+	"orset reset":                                       19,
+	"pncounter add":                                     200,
+	"pncounter reset":                                   14,
+	"pncounter take":                                    150,
+	"rwset add":                                         250,
+	"rwset is contested":                                50,
+	"rwset remove":                                      150,
+	"rwset reset":                                       20,
+}
+
+// A type that clients no longer use, or use only where nothing is at stake, is a type
+// that is not checked.
+func TestSeedsReachEveryTypeAndOperation(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes all the default seeds")
+	}
+	sum, _ := swept()
+	did := sum.counts.Did
+	for what, n := range did {
+		require.Contains(t, wanted, what, "it happens %d times", n)
+	}
+	for what, least := range wanted {
+		assert.GreaterOrEqual(t, did[what], least, what)
+	}
+	for c := range component(components) {
+		assert.GreaterOrEqual(t, countOf(did, c.String()+" "), 200, "component %d", c)
+	}
+}
+
+// countOf adds up what has names that begin alike.
+func countOf(did map[string]int, prefix string) (n int) {
+	for what, times := range did {
+		if strings.HasPrefix(what, prefix) {
+			n += times
+		}
+	}
+	return n
+}
