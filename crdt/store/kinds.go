@@ -5,11 +5,15 @@ import "github.com/eventual-go/eventual/crdt"
 // This file is where the store meets the typed side of package crdt.
 
 // encodeDelta encodes a value that holds delta alone: nothing for one that is nil
-// or as good as empty.
-func encodeDelta[P crdt.State[P]](k *crdt.Kinds, delta P) ([]byte, error) {
+// or as good as empty. The clock takes note of the moments that a type has made for
+// itself under the writer's name, after the one that it was given.
+func encodeDelta[P crdt.State[P]](k *crdt.Kinds, by Writer, delta P) ([]byte, error) {
 	v, err := crdt.Wrap(k, delta)
 	if err != nil {
 		return nil, err
+	}
+	if latest := v.Latest(); latest.Replica == by.Replica {
+		by.clock.Floor(latest)
 	}
 	return v.AppendBinary(make([]byte, 0, 64))
 }

@@ -52,7 +52,7 @@ func Update[P crdt.State[P]](s *Store, key string, fn func(v P, by Writer) (delt
 		return nil, fmt.Errorf("store: update %q: %w", key, err)
 	}
 	done = false
-	delta, err = encodeDelta(s.kinds, fn(v, s.writer))
+	delta, err = encodeDelta(s.kinds, s.writer, fn(v, s.writer))
 	done = true
 	if err == nil && len(delta) == 0 {
 		return nil, nil

@@ -104,9 +104,9 @@ func appendToLog(r *run, n *node, l *ledger) (c change) {
 	return c
 }
 
-// stampedOn tells the clock of the moments that a log has made for itself, after the
-// one that it was given: each is later than the one before, and whatever the clock
-// makes from now on must be later than all of them.
+// stampedOn takes note of the moments that a log has made for itself, after the one
+// that it was given: each is later than the one before, and whatever the clock makes
+// from now on must be later than all of them.
 func (n *node) stampedOn(l *ledger, written []vclock.Timestamp) {
 	r := n.replica.run
 	for _, at := range written[1:] {
@@ -114,6 +114,5 @@ func (n *node) stampedOn(l *ledger, written []vclock.Timestamp) {
 			r.fail(stampWrong, l.key, "%v after %v", at, last)
 		}
 		r.stamps[at.Replica] = at
-		n.replica.store.Clock().Floor(at)
 	}
 }
