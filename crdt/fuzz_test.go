@@ -3,7 +3,10 @@ package crdt_test
 import (
 	"bytes"
 	"encoding"
+	"encoding/hex"
 	"errors"
+	"maps"
+	"slices"
 	"testing"
 
 	"github.com/eventual-go/eventual/crdt"
@@ -21,6 +24,20 @@ func decoders() map[string]func(b []byte) error {
 		"ORSetArray":  new(crdt.ORSet[[16]byte]).UnmarshalBinary,
 		"LWWRegister": new(crdt.LWWRegister[string]).UnmarshalBinary,
 		"MVRegister":  new(crdt.MVRegister[float64]).UnmarshalBinary,
+
+		"MaxRegister":    new(crdt.MaxRegister[string]).UnmarshalBinary,
+		"MinRegister":    new(crdt.MinRegister[int64]).UnmarshalBinary,
+		"TwoPhaseSet":    new(crdt.TwoPhaseSet[string]).UnmarshalBinary,
+		"RWSet":          new(crdt.RWSet[string]).UnmarshalBinary,
+		"LWWSet":         new(crdt.LWWSet[string]).UnmarshalBinary,
+		"EWFlag":         new(crdt.EWFlag).UnmarshalBinary,
+		"DWFlag":         new(crdt.DWFlag).UnmarshalBinary,
+		"LWWMap":         new(crdt.LWWMap[string, []byte]).UnmarshalBinary,
+		"Log":            new(crdt.Log[string]).UnmarshalBinary,
+		"BoundedCounter": new(crdt.BoundedCounter).UnmarshalBinary,
+		"ORMap":          new(crdt.ORMap[string]).UnmarshalBinary,
+		"Contexts":       new(crdt.Contexts).UnmarshalBinary,
+
 		"Value": func(b []byte) error {
 			_, err := crdt.Standard().Decode(b)
 			return err
@@ -142,4 +159,14 @@ func FuzzDecodeValue(f *testing.F) {
 			t.Fatalf("%x came back as %x, %v", b, again, err)
 		}
 	})
+}
+
+// FuzzSpecification looks for what the types take and WIRE.md does not, or the other way round, or not as the same value.
+func FuzzSpecification(f *testing.F) {
+	types := slices.Sorted(maps.Keys(goldenTypes))
+	for _, v := range goldenStates(f) {
+		b, _ := hex.DecodeString(v.hex)
+		f.Add(uint8(slices.Index(types, v.typ)), b)
+	}
+	f.Fuzz(func(t *testing.T, typ uint8, b []byte) { agree(t, types[int(typ)%len(types)], b) })
 }

@@ -25,8 +25,9 @@ import (
 //	name: what it is, in words
 //	type: what it is a state of
 //	hex:  the bytes
-//	json: the value for people; or, of bytes that must be refused,
-//	fail: why
+//	json: the value for people
+//	says: what the state says, in the words of the reader in golden_bodies_test.go
+//	fail: why the bytes must be refused, in place of both
 //	sum:  a checksum over this block and all before it
 //
 // Vectors are appended, never edited: the sums of one file are a chain, and seals pin its links.
@@ -51,11 +52,24 @@ var seals = []seal{
 	{"orset", 19, "16c18ac33c50e35e47452786f51318e3"},
 	{"pncounter", 8, "1b8c693c66dc04d822ade071f80ae457"},
 	{"value", 8, "37c64606655d34be7f23f7a76931d9ab"},
+	{"boundedcounter", 18, "7bdee2636d514253e7ff88e819d6dada"},
+	{"contexts", 5, "836ecf0c370f421957f9e0c0a64171e8"},
+	{"dwflag", 11, "b712e89872ea303a6a8695cc31578b9b"},
+	{"ewflag", 13, "ce7831dda9d17864bd6c3e0c9f51861e"},
+	{"log", 15, "c8c1eac0d25fb1b043523ebf8981c731"},
+	{"lwwmap", 14, "55ca62629ed9462e2db79fcad4fcf38f"},
+	{"lwwset", 15, "948247d2952b8632266737ae7c7b8994"},
+	{"maxregister", 19, "aad4234bf5b0ebf460bb7af6fe414b1c"},
+	{"minregister", 11, "d6efc13f73babc07fc8f2a0956176380"},
+	{"ormap", 32, "35086f3ab9d758431a1525d1934a3cbb"},
+	{"rwset", 18, "807885d30fd0785fef70bfd1b469a786"},
+	{"twophaseset", 9, "3a14e11248f333ffc774b03c8f64e0ce"},
+	{"value", 9, "ba5235c6b8c723b8c72b45ae87192465"},
 }
 
 // vector is one block of a file.
 type vector struct {
-	name, typ, hex, json, fail, sum string
+	name, typ, hex, json, says, fail, sum string
 }
 
 // goldenType decodes bytes as one type, and returns the bytes and the JSON that come back.
@@ -88,6 +102,28 @@ var goldenTypes = map[string]goldenType{
 	"LWWRegister of bool":   goldenOf[crdt.LWWRegister[bool]],
 	"MVRegister of string":  goldenOf[crdt.MVRegister[string]],
 	"MVRegister of bytes":   goldenOf[crdt.MVRegister[[]byte]],
+
+	"MaxRegister of int64":       goldenOf[crdt.MaxRegister[int64]],
+	"MaxRegister of string":      goldenOf[crdt.MaxRegister[string]],
+	"MaxRegister of float":       goldenOf[crdt.MaxRegister[float64]],
+	"MinRegister of int64":       goldenOf[crdt.MinRegister[int64]],
+	"MinRegister of bytes":       goldenOf[crdt.MinRegister[[]byte]],
+	"TwoPhaseSet of string":      goldenOf[crdt.TwoPhaseSet[string]],
+	"TwoPhaseSet of int64":       goldenOf[crdt.TwoPhaseSet[int64]],
+	"RWSet of string":            goldenOf[crdt.RWSet[string]],
+	"RWSet of uint16":            goldenOf[crdt.RWSet[uint16]],
+	"LWWSet of string":           goldenOf[crdt.LWWSet[string]],
+	"LWWSet of 4 bytes":          goldenOf[crdt.LWWSet[[4]byte]],
+	"EWFlag":                     goldenOf[crdt.EWFlag],
+	"DWFlag":                     goldenOf[crdt.DWFlag],
+	"LWWMap of string to string": goldenOf[crdt.LWWMap[string, string]],
+	"LWWMap of int64 to bytes":   goldenOf[crdt.LWWMap[int64, []byte]],
+	"Log of string":              goldenOf[crdt.Log[string]],
+	"Log of int64":               goldenOf[crdt.Log[int64]],
+	"BoundedCounter":             goldenOf[crdt.BoundedCounter],
+	"ORMap of string":            goldenOf[crdt.ORMap[string]],
+	"ORMap of int8":              goldenOf[crdt.ORMap[int8]],
+
 	"Value": func(b []byte) (again, text []byte, err error) {
 		v, err := crdt.Standard().Decode(b)
 		if err != nil {
@@ -116,8 +152,11 @@ func goldenFile(typ string) string {
 // body is the block without its sum.
 func (v vector) body() string {
 	last := "json: " + v.json
-	if v.fail != "" {
+	switch {
+	case v.fail != "":
 		last = "fail: " + v.fail
+	case v.says != "":
+		last += "\nsays: " + v.says
 	}
 	return fmt.Sprintf("name: %s\ntype: %s\nhex:  %s\n%s\n", v.name, v.typ, v.hex, last)
 }
@@ -150,6 +189,8 @@ func readGolden(t *testing.T, file string) (vectors []vector) {
 			v.hex = strings.TrimSpace(value)
 		case "json":
 			v.json = value
+		case "says":
+			v.says = value
 		case "fail":
 			v.fail = value
 		case "sum":
