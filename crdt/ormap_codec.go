@@ -284,7 +284,7 @@ func (r *orReader[K]) folded(d vclock.Dot) *orMore {
 	if n == 0 {
 		return nil
 	}
-	more := &orMore{folded: make([]uint64, 0, n)}
+	more := &orMore{folded: make([]uint64, 0, min(n, 1<<12))} // what n claims is not yet paid for
 	seq := uint64(0)
 	for range n {
 		after := seq + r.Uint()

@@ -175,14 +175,54 @@ func TestORMapNilIsEmpty(t *testing.T) {
 	assert.Zero(t, new(ormap).Counter("x").Add(vclock.ReplicaID{}, 1).Context().Count(), "the zero replica writes nothing")
 }
 
+// Whatever array or text claims to be long, and whether there are bytes that could be its content: that costs nothing
+// before it is there.
 func TestORMapClaimsCostNothing(t *testing.T) {
-	array32 := func(n uint32) []byte { return binary.BigEndian.AppendUint32([]byte{0xdd}, n) }
-	for _, claim := range [][]byte{array32(1 << 30), bytes.Repeat([]byte{0x91}, 1<<16)} {
-		for _, head := range [][]byte{{}, {0x94, 17, 1}, {0x94, 17, 1, 0x90}, {0x94, 17, 1, 0x90, 0x93, 0xa1, 'x', 1}} {
-			input := slices.Concat(head, claim)
-			assert.Less(t, allocated(func() { assert.Error(t, new(ormap).UnmarshalBinary(input)) }), uint64(1<<20))
+	const counter, set, lww, mv, flag, sub = 1, 2, 3, 4, 5, 6
+	x := raw(0xa1, 'x')
+	ctx := raw(0x91, 0x93, id(idA), 0, 8) // a:1-9
+	field := func(kind int, rest ...any) []byte {
+		return raw(append([]any{0x94, 17, 1, ctx, 0x93, x, kind}, rest...)...)
+	}
+	for where, head := range map[string][]byte{
+		"envelope":         {},
+		"context":          raw(0x94, 17, 1),
+		"runs":             raw(0x94, 17, 1, 0x91),
+		"replica":          raw(0x94, 17, 1, 0x91, 0x93),
+		"fields":           raw(0x94, 17, 1, ctx),
+		"key":              raw(0x94, 17, 1, ctx, 0x93),
+		"counter":          field(counter),
+		"folded":           field(counter, 0x94, 0, 9, 1),
+		"set":              field(set),
+		"element":          field(set, 0x92),
+		"dots":             field(set, 0x92, x),
+		"lwwregister":      field(lww),
+		"timestamp":        field(lww, 0x96, 0, 1, 0, 0),
+		"value":            field(lww, 0x96, 0, 1, 0, 0, 0xc0),
+		"mvregister":       field(mv),
+		"concurrent value": field(mv, 0x93, 0, 1),
+		"flag":             field(flag),
+		"map":              field(sub),
+		"map in a map":     field(sub, 0x93, x, sub),
+	} {
+		limit := 1<<20 + 1<<16
+		if where == "context" {
+			limit += 16 << 20 // room for the names of replicas
+		}
+		for _, code := range []byte{0xdd, 0xdb, 0xc6} { // array, text, binary
+			claimed := slices.Concat(head, []byte{code}, binary.BigEndian.AppendUint32(nil, 1<<30))
+			got := allocated(func() { assert.Error(t, new(ormap).UnmarshalBinary(claimed), where) })
+			assert.Less(t, got, uint64(1<<14), where)
+
+			for after := range 6 { // with so many values after it the input is whole
+				zeros := slices.Concat(head, []byte{code}, binary.BigEndian.AppendUint32(nil, 1<<20), make([]byte, 1<<20+after))
+				got = allocated(func() { _ = new(ormap).UnmarshalBinary(zeros) }) // which may be a long value
+				assert.Less(t, got, uint64(limit), "%s, %d after it", where, after)
+			}
 		}
 	}
+	deep := append(raw(0x94, 17, 1, 0x90), bytes.Repeat([]byte{0x91}, 1<<16)...)
+	assert.Less(t, allocated(func() { assert.Error(t, new(ormap).UnmarshalBinary(deep)) }), uint64(1<<14))
 }
 
 func FuzzORMap(f *testing.F) {
