@@ -164,10 +164,26 @@ func readShare(r *wire.Reader, ids *nameReader) (s share) {
 	}
 	s.granted, s.used, s.wanted = r.Uint(), r.Uint(), r.Uint()
 	s.sent, s.taken = readFlows(r, ids, s.replica), readFlows(r, ids, s.replica)
-	if s.overspent() {
+	switch {
+	case s.overspent():
 		r.Fail("more spent than there was")
+	case s.version < s.writes():
+		r.Fail("row that was written too few times")
 	}
 	return s
+}
+
+// writes is how many writes it takes at least to make such a row. Each changes one thing, and nothing is undone but a
+// request.
+func (s *share) writes() uint64 {
+	n := uint64(len(s.sent))
+	for _, written := range [...]uint64{s.granted, s.used, s.wanted} {
+		n += min(written, 1)
+	}
+	if n == 0 {
+		return 2 // a request that was taken back
+	}
+	return n
 }
 
 // readFlows reads transfers between owner and others.

@@ -286,6 +286,27 @@ func TestBoundedCounterNeverWraps(t *testing.T) {
 	c.CheckInvariants()
 }
 
+// What one replica ever gave another is refused beyond what can be told, though the rights be there.
+func TestTrap12_TransfersNeverWrap(t *testing.T) {
+	const most = uint64(math.MaxUint64)
+	var c escrow
+	for _, r := range []vclock.ReplicaID{idA, idC} {
+		c.Increment(r, most)
+		_, err := c.Transfer(r, idB, most)
+		require.NoError(t, err)
+	}
+	_, err := c.Transfer(idB, idA, most)
+	require.NoError(t, err)
+	assert.Equal(t, most, c.Rights(idB), "b had it twice")
+	before := encoded(t, &c)
+	_, err = c.Transfer(idB, idA, 1)
+	var full *crdt.InsufficientError
+	require.ErrorAs(t, err, &full)
+	assert.Zero(t, full.Have)
+	assert.Equal(t, before, encoded(t, &c))
+	c.CheckInvariants()
+}
+
 func TestBoundedCounterRequests(t *testing.T) {
 	var a, b, c escrow
 	a.Increment(idA, 10)
@@ -315,6 +336,10 @@ func TestBoundedCounterRequests(t *testing.T) {
 	b.Merge(other)
 	b.Merge(&a)
 	assert.EqualValues(t, 12, b.Rights(idB), "more than was asked for, but nothing that was not there")
+	assert.True(t, b.Request(idB, 0).Empty(), "there is no request to take back")
+	most := b.Clone()
+	most.Request(idB, math.MaxUint64)
+	assert.EqualValues(t, uint64(math.MaxUint64)-12, most.Requested(idB), "what is received in all does not wrap")
 	b.Merge(&c)
 	assert.EqualValues(t, 20, b.Value())
 	assert.Empty(t, asked(&b))
@@ -329,6 +354,18 @@ func TestBoundedCounterRequests(t *testing.T) {
 	for range c.Requests() {
 		t.Fatal("b's request was answered")
 	}
+}
+
+// Who has less than is asked for gives what it has.
+func TestBoundedCounterGrantsInPart(t *testing.T) {
+	var c escrow
+	c.Increment(idA, 2)
+	c.Request(idB, 5)
+	delta, n := c.Grant(idA, idB, 9)
+	assert.EqualValues(t, 2, n)
+	assert.False(t, delta.Empty())
+	assert.Equal(t, []string{"b:3"}, asked(&c))
+	assert.Zero(t, c.Rights(idA))
 }
 
 func asked(c *escrow) (asked []string) {
@@ -368,6 +405,36 @@ func TestBoundedCounterWithAnIdentityUsedTwice(t *testing.T) {
 			t.Fatal("a state that was reached cannot be read:", err)
 		}
 	})
+}
+
+// Two rows of one version that differ in anything at all are in some order, the same everywhere.
+func TestTrap14_BoundedCounterTwinsAgree(t *testing.T) {
+	for what, differ := range map[string][2]func(c *escrow){
+		"granted":     {func(c *escrow) { c.Increment(idA, 1) }, func(c *escrow) { c.Increment(idA, 2) }},
+		"used":        {func(c *escrow) { c.Decrement(idA, 1) }, func(c *escrow) { c.Decrement(idA, 2) }},
+		"wanted":      {func(c *escrow) { c.Request(idA, 1) }, func(c *escrow) { c.Request(idA, 2) }},
+		"amount sent": {func(c *escrow) { c.Transfer(idA, idB, 1) }, func(c *escrow) { c.Transfer(idA, idB, 2) }},
+		"receiver":    {func(c *escrow) { c.Transfer(idA, idB, 1) }, func(c *escrow) { c.Transfer(idA, idC, 1) }},
+		"taken": {func(c *escrow) { c.Increment(idA, 1) }, func(c *escrow) {
+			var b escrow
+			b.Increment(idB, 1)
+			b.Transfer(idB, idA, 1)
+			c.Merge(&b)
+			c.Increment(idA, 1)
+		}},
+	} {
+		var twins [2]*escrow
+		for i := range twins {
+			twins[i] = new(escrow)
+			twins[i].Increment(idA, 5)
+			differ[i](twins[i])
+		}
+		x, y := twins[0].Clone(), twins[1].Clone()
+		x.Merge(twins[1])
+		y.Merge(twins[0])
+		assert.Equal(t, encoded(t, x), encoded(t, y), what)
+		assert.False(t, x.Merge(twins[0]) || x.Merge(twins[1]), what)
+	}
 }
 
 // Requests may be granted while they are listed, also by one whose first row comes of that.

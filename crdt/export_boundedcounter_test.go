@@ -11,7 +11,7 @@ func (c *BoundedCounter) Parts() (parts []*BoundedCounter) {
 // CheckInvariants panics where a row contradicts itself, or the ways to reckon the value differ.
 func (c *BoundedCounter) CheckInvariants() {
 	for i := range c.rows {
-		if c.rows[i].overspent() || c.rows[i].version == 0 {
+		if c.rows[i].overspent() || c.rows[i].version < c.rows[i].writes() {
 			panic("impossible row")
 		}
 		if i > 0 && c.rows[i-1].replica.Compare(c.rows[i].replica) >= 0 {

@@ -212,3 +212,55 @@ func ExampleMinRegister() {
 	fmt.Println(here.Value())
 	// Output: 2026-03-01 true
 }
+
+// route is a type of a user's that has a slice inside, and keeps what it reads.
+type route struct{ stops []byte }
+
+func (r route) MarshalBinary() ([]byte, error)     { return r.stops, nil }
+func (r *route) UnmarshalBinary(b []byte) error    { r.stops = b; return nil }
+func routeTo(stops ...byte) route                  { return route{stops} }
+func sharesStops(a, b route, at int) (shared bool) { return &a.stops[at] == &b.stops[at] }
+
+// A register passes values on as they are, and reads them into memory of their own.
+func TestExtremesOfTypesWithSlices(t *testing.T) {
+	var low crdt.MinRegister[route]
+	var high, here crdt.MaxRegister[route]
+	given := routeTo(2, 5)
+	for _, r := range []route{routeTo(2, 7), given, routeTo(3)} {
+		low.Set(r)
+		high.Set(r)
+	}
+	least, _ := low.Value()
+	assert.True(t, sharesStops(least, given, 1))
+	greatest, _ := high.Value()
+	assert.Equal(t, []byte{3}, greatest.stops)
+	novel, _ := here.MergeNovel(&high)
+	for _, r := range []*crdt.MaxRegister[route]{&here, novel, high.Clone(), high.Delta(nil)} {
+		v, _ := r.Value()
+		assert.True(t, sharesStops(v, greatest, 0), "it is the same value")
+	}
+
+	input := encoded(t, &low)
+	var once, twice crdt.MinRegister[route]
+	require.NoError(t, once.UnmarshalBinary(input))
+	require.NoError(t, twice.UnmarshalBinary(input))
+	clear(input)
+	a, _ := once.Value()
+	b, _ := twice.Value()
+	assert.Equal(t, []byte{2, 5}, a.stops)
+	assert.False(t, sharesStops(a, b, 0) || sharesStops(a, least, 0))
+}
+
+// Pointers have no order and no encoding: the first one stays.
+func TestExtremesOfPointers(t *testing.T) {
+	one, two := 1, 2
+	var low crdt.MinRegister[*int]
+	var high crdt.MaxRegister[*int]
+	low.Set(&two)
+	high.Set(&one)
+	assert.True(t, low.Set(&one).Empty() && high.Set(&two).Empty())
+	var refusal *crdt.TypeError
+	_, err := high.AppendBinary(nil)
+	assert.ErrorAs(t, err, &refusal)
+	assert.ErrorAs(t, low.UnmarshalBinary(nil), &refusal)
+}

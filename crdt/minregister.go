@@ -12,8 +12,8 @@ var formMinRegister = form{"minregister", 8}
 // and replicas that hold such values do not agree.
 //
 // The zero MinRegister is unset and ready to use. It may be read by several goroutines, but not while one changes
-// it; copy it by Clone. All operations take O(1). Values are kept as they are given: do not change what a slice or
-// pointer in T refers to.
+// it; copy it by Clone. All operations take O(1). Values are kept as they are given, and a register, its deltas and its
+// clones have them in common: do not change what a slice or pointer in T refers to.
 type MinRegister[T any] struct{ x extreme[T] }
 
 // Set writes v and returns the delta, which is empty unless v is less than all that is known here.

@@ -70,6 +70,11 @@ func TestSeqDecodersCheckTheMeaning(t *testing.T) {
 		{"BoundedCounter", "more spent than there was", raw(0x94, 16, 1, 0x91, a, 0x97, 0, 1, 5, 6, 0, 0x90, 0x90)},
 		{"BoundedCounter", "more spent than there was", raw(0x94, 16, 1, 0x92, a, b, 0x97, 0, 1, 5, 3, 0, 0x92, 1, 3, 0x90)},
 		{"BoundedCounter", "more spent than there was", raw(0x94, 16, 1, 0x92, a, b, 0x97, 0, 1, 5, 3, 0, 0x92, 1, most, 0x92, 1, 1)},
+		{"BoundedCounter", "row that was written too few times", raw(0x94, 16, 1, 0x91, a, 0x97, 0, 1, 0, 0, 0, 0x90, 0x90)},
+		{"BoundedCounter", "row that was written too few times", raw(0x94, 16, 1, 0x91, a, 0x97, 0, 1, 5, 1, 0, 0x90, 0x90)},
+		{"BoundedCounter", "row that was written too few times", raw(0x94, 16, 1, 0x91, a, 0x97, 0, 1, 5, 0, 1, 0x90, 0x90)},
+		{"BoundedCounter", "row that was written too few times", raw(0x94, 16, 1, 0x92, a, b, 0x97, 0, 3, 5, 1, 1, 0x92, 1, 1, 0x90)},
+		{"BoundedCounter", "row that was written too few times", raw(0x94, 16, 1, 0x92, a, b, 0x97, 0, 1, 0, 0, 0, 0x90, 0x92, 1, 1)},
 		{"BoundedCounter", "transfer of nothing", raw(0x94, 16, 1, 0x92, a, b, 0x97, 0, 1, 5, 0, 0, 0x92, 1, 0, 0x90)},
 		{"BoundedCounter", "transfer to oneself", raw(0x94, 16, 1, 0x91, a, 0x97, 0, 1, 5, 0, 0, 0x90, 0x92, 0, 1)},
 		{"BoundedCounter", "transfers out of order", raw(0x94, 16, 1, 0x92, a, b, 0x97, 0, 1, 5, 0, 0, 0x94, 1, 1, 1, 1, 0x90)},
@@ -116,6 +121,42 @@ func TestTrap31_SeqClaimsCostNothing(t *testing.T) {
 				for name, decode := range seqDecoders() {
 					assert.Less(t, allocated(func() { assert.Error(t, decode(input), name) }), uint64(1<<20), name)
 				}
+			}
+		}
+	}
+}
+
+// Whatever place of a state such a claim is in, it costs nothing.
+func TestTrap31_SeqClaimsInEveryPlaceCostNothing(t *testing.T) {
+	var m crdt.LWWMap[string, string]
+	m.Set(stampOf(5, idA), "x", "value")
+	m.Remove(stampOf(6, idB), "y")
+	var s crdt.LWWSet[string]
+	s.Add(stampOf(5, idA), "x", "y")
+	var p crdt.TwoPhaseSet[string]
+	p.Add("x", "y")
+	p.Remove("y", "z")
+	var l crdt.Log[string]
+	l.Append(stampOf(5, idA), "x", "y")
+	var c crdt.BoundedCounter
+	c.Increment(idA, 9)
+	c.Transfer(idA, idB, 4)
+	c.Decrement(idB, 3)
+	var low crdt.MinRegister[string]
+	low.Set("x")
+	var high crdt.MaxRegister[[]byte]
+	high.Set([]byte("x"))
+	for _, state := range []interface {
+		AppendBinary(b []byte) ([]byte, error)
+		UnmarshalBinary(b []byte) error
+	}{&m, &s, &p, &l, &c, &low, &high} {
+		valid, err := state.AppendBinary(nil)
+		assert.NoError(t, err)
+		for at := range valid {
+			for _, code := range []byte{0xdd, 0xdb, 0xc6} { // array, string, binary of 32 bits
+				claim := binary.BigEndian.AppendUint32([]byte{code}, 1<<30)
+				input := slices.Concat(valid[:at], claim, valid[at+1:])
+				assert.Less(t, allocated(func() { _ = state.UnmarshalBinary(input) }), uint64(1<<20), "%T: %x", state, input)
 			}
 		}
 	}

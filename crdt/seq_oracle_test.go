@@ -3,6 +3,7 @@ package crdt_test
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -272,22 +273,34 @@ func boundedOracle(ops ...op) crdttest.Oracle[*crdt.BoundedCounter, op] {
 		},
 		Got: func(c S) string {
 			c.CheckInvariants()
-			var b strings.Builder
+			var b []byte
 			for _, r := range traders {
-				fmt.Fprintf(&b, "%v:%d asks for %d, ", r, c.Rights(r), c.Requested(r))
+				b = holding(b, c.Rights(r), c.Requested(r))
 			}
-			return fmt.Sprint(b.String(), "in all ", c.Value())
+			return inAll(b, c.Value())
 		},
 		Want: func(h history, seen events) string {
-			l, sum := reckon(h), int64(0)
-			var b strings.Builder
+			l, sum := reckon(h), uint64(0)
+			var b []byte
 			for _, r := range traders {
-				fmt.Fprintf(&b, "%v:%d asks for %d, ", r, l.rights(seen, r), l.open(seen, r))
-				sum += l.rights(seen, r)
+				rights := uint64(l.rights(seen, r))
+				b = holding(b, rights, uint64(l.open(seen, r)))
+				sum += rights
 			}
-			return fmt.Sprint(b.String(), "in all ", sum)
+			return inAll(b, sum)
 		},
 	}
+}
+
+// holding adds what a replica has rights to, and how much it asks for. There are millions of these.
+func holding(b []byte, rights, asks uint64) []byte {
+	b = strconv.AppendUint(b, rights, 10)
+	b = strconv.AppendUint(append(b, " asks for "...), asks, 10)
+	return append(b, ", "...)
+}
+
+func inAll(b []byte, sum uint64) string {
+	return string(strconv.AppendUint(append(b, "in all "...), sum, 10))
 }
 
 func trade(c *crdt.BoundedCounter, o op, by crdttest.Writer) (delta *crdt.BoundedCounter) {
