@@ -109,6 +109,13 @@ func (t *ids) row(q *items, of uint64, s *sayer) (r row) {
 		spent.Add(spent, number(n))
 	}
 	demand(have.Cmp(spent) >= 0, "more spent than there was")
+	least := uint64(len(r.sent))
+	for _, n := range []uint64{r.added, r.used, wanted} {
+		if n > 0 {
+			least++
+		}
+	}
+	demand(version >= least && (least > 0 || version > 1), "row that was written too few times")
 	return r
 }
 
