@@ -12,13 +12,15 @@ type bulk[E comparable] struct {
 	lists [][]uint64 // for each lane the lower halves of its sequence numbers, each beside its slot
 	lane  uint32     // of the dot before
 	head  uint32     // slot of the element
+	next  []arrival  // elements that are not in the index yet
+	twice bool       // some element came twice
 }
 
 // newBulk is for about n dots; there may be more.
 func newBulk[E comparable](s *dotStore[E], n int) *bulk[E] {
 	s.reserve(n)
-	s.index = newCells(n)
-	return &bulk[E]{store: s}
+	s.index = newCells[E](n)
+	return &bulk[E]{store: s, next: make([]arrival, 0, 16)}
 }
 
 // add adds a dot of e, which is the element of the dot before if again is true.
@@ -32,13 +34,27 @@ func (b *bulk[E]) add(e E, d vclock.Dot, again bool) {
 		return
 	}
 	b.head = i
-	hash := hashOf(e)
-	if head, known := s.search(hash, e); known {
-		s.linkAfter(head, i)
-		return
+	b.next = append(b.next, arrival{hash: hashOf(e), slot: i})
+	if len(b.next) == cap(b.next) {
+		b.register()
 	}
-	s.n++
-	s.register(hash, e, i)
+}
+
+// register puts the next elements into the index.
+func (b *bulk[E]) register() {
+	s := b.store
+	s.index = s.index.grown(s.n + len(b.next))
+	s.index.foresee(b.next)
+	for _, a := range b.next {
+		e := s.elem(a.slot)
+		if _, known := s.search(a.hash, e); known {
+			b.twice = true
+			continue
+		}
+		s.n++
+		s.register(a.hash, e, a.slot)
+	}
+	b.next = b.next[:0]
 }
 
 // laneFor is that of the store, but for a dot of the same lane as the one before.
@@ -55,13 +71,16 @@ func (b *bulk[E]) laneFor(d vclock.Dot) uint32 {
 	return b.lane
 }
 
-// finish puts the dots into their lanes, and reports whether no two of them are the same.
-func (b *bulk[E]) finish() bool {
+// finish puts the dots into their lanes. It returns what is wrong, if anything.
+func (b *bulk[E]) finish() (fault string) {
+	if b.register(); b.twice {
+		return "element twice"
+	}
 	for k, list := range b.lists {
 		sortUnsigned(list)
 		for p := 1; p < len(list); p++ {
 			if list[p]>>32 == list[p-1]>>32 {
-				return false
+				return "dot lives twice"
 			}
 		}
 		b.store.lanes[k].chunks = chunksOf(list)
@@ -69,7 +88,7 @@ func (b *bulk[E]) finish() bool {
 	if b.store.size() <= fewSlots {
 		b.store.index = nil
 	}
-	return true
+	return ""
 }
 
 // chunksOf divides a sorted list into chunks: runs of slots where they are long, and lists.

@@ -5,18 +5,21 @@ import (
 	"math/bits"
 )
 
-// cells is a hash table of slots by open addressing. Seven cells are a group, which is a line of the processor's
-// cache: each cell is the hash of an element beside its slot, and a byte of each hash is in one number, so that
-// one comparison tells which cells to look at. An element belongs in the group where its hash is in proportion to
-// all hashes, or in the next group with room. A group fills from its start.
+// cells is a hash table of slots by open addressing. Seven cells are a group: each is an element, and the hash of that
+// beside its slot, and a byte of each hash is in one number, so that one comparison tells which cells to look at. An
+// element belongs in the group where its hash is in proportion to all hashes, or in the next group with room. A group
+// fills from its start.
 //
-// So the table grows and shrinks by one pass in order without looking at the elements, and a search compares hardly
-// an element but the right one.
-type cells []group
+// So the table grows and shrinks by one pass in order without hashing an element again, and a search compares hardly
+// an element but the right one. Elements stand here too, and not just in their slots, because looking at memory that
+// is not in the processor's cache is what a search costs: tag, element and text are three such looks, as in a map.
+type cells[E comparable] []group[E]
 
-type group struct {
+type group[E comparable] struct {
 	tags  uint64 // of the cells, 0 for one that is empty; the highest byte is not used
+	elems [groupSize]E
 	cells [groupSize]uint64
+	_     [2]uint64 // so that a group of strings is three lines of the cache
 }
 
 const groupSize = 7
@@ -34,22 +37,22 @@ func openCell(cell uint64) (hash, slot uint32) { return uint32(cell >> 32), uint
 func tagOf(hash uint32) uint64 { return uint64(hash & 0xff) }
 
 // newCells returns a table for n elements, which fill half of it.
-func newCells(n int) cells { return make(cells, 2*n/groupSize+2) }
+func newCells[E comparable](n int) cells[E] { return make(cells[E], 2*n/groupSize+2) }
 
 // home is the group where a hash belongs.
-func (t cells) home(hash uint32) int { return int(uint64(hash) * uint64(len(t)) >> 32) }
+func (t cells[E]) home(hash uint32) int { return int(uint64(hash) * uint64(len(t)) >> 32) }
 
 // after is the group that comes next.
-func (t cells) after(p int) int {
+func (t cells[E]) after(p int) int {
 	if p++; p < len(t) {
 		return p
 	}
 	return 0
 }
 
-func (g *group) isFull() bool { return g.tags>>(8*(groupSize-1)) > 0 }
+func (g *group[E]) isFull() bool { return g.tags>>(8*(groupSize-1)) > 0 }
 
-func (g *group) len() int { return (bits.Len64(g.tags) + 7) / 8 }
+func (g *group[E]) len() int { return (bits.Len64(g.tags) + 7) / 8 }
 
 const (
 	lowBits  = 0x0001010101010101
@@ -58,61 +61,78 @@ const (
 
 // having returns the cells that have the tag of the hash, and sometimes others: the highest bit of byte k is set for
 // the k-th. Take the first by next.
-func (g *group) having(hash uint32) (those uint64) {
+func (g *group[E]) having(hash uint32) (those uint64) {
 	differ := g.tags ^ lowBits*tagOf(hash)
 	return (differ - lowBits) &^ differ & highBits
 }
 
 func firstOf(those uint64) int { return bits.TrailingZeros64(those) / 8 % 8 }
 
-func (g *group) push(hash, slot uint32) {
+func (g *group[E]) push(hash, slot uint32, e E) {
 	k := g.len()
-	g.cells[k] = cellOf(hash, slot)
+	g.cells[k], g.elems[k] = cellOf(hash, slot), e
 	g.tags |= tagOf(hash) << (8 * k)
 }
 
 // take takes out the k-th cell. The last one takes its place.
-func (g *group) take(k int) {
+func (g *group[E]) take(k int) {
 	last := g.len() - 1
 	tag := g.tags >> (8 * last)
 	g.tags &^= 0xff << (8 * last)
 	if k < last {
 		g.tags = g.tags&^(0xff<<(8*k)) | tag<<(8*k)
-		g.cells[k] = g.cells[last]
+		g.cells[k], g.elems[k] = g.cells[last], g.elems[last]
 	}
-	g.cells[last] = 0
+	var none E
+	g.cells[last], g.elems[last] = 0, none
 }
 
-// put puts a slot in, which must not be in yet. There must be room.
-func (t cells) put(hash, slot uint32) {
+// search returns the group and the cell of an element, or nil.
+func (t cells[E]) search(hash uint32, e E) (in *group[E], k int) {
+	for p := t.home(hash); ; p = t.after(p) {
+		g := &t[p]
+		for those := g.having(hash); those > 0; those &= those - 1 {
+			if k = firstOf(those); g.elems[k] == e && k < g.len() { // an empty cell has the zero element
+				return g, k
+			}
+		}
+		if !g.isFull() {
+			return nil, 0
+		}
+	}
+}
+
+// put puts a slot in, and its element, which must not be in yet. There must be room.
+func (t cells[E]) put(hash, slot uint32, e E) {
 	p := t.home(hash)
 	for t[p].isFull() {
 		p = t.after(p)
 	}
-	t[p].push(hash, slot)
+	t[p].push(hash, slot, e)
 }
 
 // grown returns a table with room for one more than n elements: itself while they fill less than three quarters.
-func (t cells) grown(n int) cells {
+func (t cells[E]) grown(n int) cells[E] {
 	if 4*n < 3*groupSize*len(t) {
 		return t
 	}
-	return t.moved(newCells(n), func(slot uint32) uint32 { return slot })
+	return t.moved(newCells[E](n), func(slot uint32) uint32 { return slot })
 }
 
 // moved puts all slots into another table, by new numbers.
-func (t cells) moved(into cells, number func(slot uint32) uint32) cells {
+func (t cells[E]) moved(into cells[E], number func(slot uint32) uint32) cells[E] {
 	for p := range t {
-		for _, cell := range t[p].cells[:t[p].len()] {
+		g := &t[p]
+		for k, cell := range g.cells[:g.len()] {
 			hash, slot := openCell(cell)
-			into.put(hash, number(slot))
+			into.put(hash, number(slot), g.elems[k])
 		}
 	}
 	return into
 }
 
 // where returns the group and the cell of a slot that is in.
-func (t cells) where(hash, slot uint32) (p, k int) {
+func (t cells[E]) where(hash, slot uint32) (p, k int) {
 	for p = t.home(hash); ; p = t.after(p) {
 		for k, cell := range t[p].cells[:t[p].len()] {
 			if cell == cellOf(hash, slot) {
@@ -123,14 +143,14 @@ func (t cells) where(hash, slot uint32) (p, k int) {
 }
 
 // replace puts another slot in the place of one that is in.
-func (t cells) replace(hash, slot, by uint32) {
+func (t cells[E]) replace(hash, slot, by uint32) {
 	p, k := t.where(hash, slot)
 	t[p].cells[k] = cellOf(hash, by)
 }
 
 // remove takes out a slot that is in. Where others had to go past its group they now come back, so that nothing is
 // left of what was removed.
-func (t cells) remove(hash, slot uint32) {
+func (t cells[E]) remove(hash, slot uint32) {
 	p, k := t.where(hash, slot)
 	for full := t[p].isFull(); full; {
 		t[p].take(k)
@@ -143,14 +163,15 @@ func (t cells) remove(hash, slot uint32) {
 				return
 			}
 		}
-		t[p].push(openCell(t[q].cells[k]))
+		hash, slot := openCell(t[q].cells[k])
+		t[p].push(hash, slot, t[q].elems[k])
 		p, full = q, t[q].isFull()
 	}
 	t[p].take(k)
 }
 
 // passed returns a cell of group q that belongs in p or before, given that all groups between were full.
-func (t cells) passed(p, q int) (k int, found bool) {
+func (t cells[E]) passed(p, q int) (k int, found bool) {
 	for k, cell := range t[q].cells[:t[q].len()] {
 		hash, _ := openCell(cell)
 		if t.distance(t.home(hash), q) >= t.distance(p, q) {
@@ -161,7 +182,7 @@ func (t cells) passed(p, q int) (k int, found bool) {
 }
 
 // distance is how many steps there are from one group to another.
-func (t cells) distance(from, to int) int {
+func (t cells[E]) distance(from, to int) int {
 	if d := to - from; d >= 0 {
 		return d
 	}

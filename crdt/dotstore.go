@@ -13,12 +13,12 @@ import (
 // one replica a lane in order of sequence numbers. So the dots of an element, and the elements that a run of
 // events brought, are found without a scan.
 //
-// A slot takes the size of an element and 8 bytes, its place in the index some 12, and its place in a lane next
+// A slot takes the size of an element and 8 bytes, its place in the index about twice that, and its place in a lane next
 // to nothing while events come in order, else 4. Elements have few dots: those with one are no ring, and the
 // links of the others are kept aside.
 type dotStore[E comparable] struct {
 	blocks [][]slot[E]     // all of blockSize slots, but the last
-	index  cells           // of any slot of each element, its head; nil while there are few slots
+	index  cells[E]        // of any slot of each element, its head; nil while there are few slots
 	rings  map[uint32]link // of the slots that share an element
 	lanes  []lane          // in order of appearance, which slots refer to
 	order  []uint32        // lanes in order
@@ -90,9 +90,13 @@ func (s *dotStore[E]) hash(e E) uint32 {
 func (s *dotStore[E]) lookup(e E) (i uint32, ok bool) { return s.search(s.hash(e), e) }
 
 // has reports whether any dot of e lives.
-func (s *dotStore[E]) has(e E) bool {
-	_, ok := s.lookup(e)
-	return ok
+func (s *dotStore[E]) has(e E) (ok bool) {
+	if s.index == nil {
+		_, ok = s.scan(e)
+		return ok
+	}
+	g, _ := s.index.search(hashOf(e), e)
+	return g != nil
 }
 
 // find is lookup that tells the hash too.
@@ -107,18 +111,11 @@ func (s *dotStore[E]) search(hash uint32, e E) (i uint32, ok bool) {
 	if s.index == nil {
 		return s.scan(e)
 	}
-	for p := s.index.home(hash); ; p = s.index.after(p) {
-		g := &s.index[p]
-		for those := g.having(hash); those > 0; those &= those - 1 {
-			h, i := openCell(g.cells[firstOf(those)])
-			if h == hash && s.at(i).elem == e {
-				return i, true
-			}
-		}
-		if !g.isFull() {
-			return 0, false
-		}
+	g, k := s.index.search(hash, e)
+	if g == nil {
+		return 0, false
 	}
+	return uint32(g.cells[k]), true
 }
 
 func (s *dotStore[E]) scan(e E) (i uint32, ok bool) {
@@ -269,15 +266,15 @@ func (s *dotStore[E]) release(i uint32) {
 func (s *dotStore[E]) register(hash uint32, e E, i uint32) {
 	if s.index != nil && e == e {
 		s.index = s.index.grown(s.n)
-		s.index.put(hash, i)
+		s.index.put(hash, i, e)
 	}
 }
 
 func (s *dotStore[E]) buildIndex() {
-	index := newCells(2 * s.n)
+	index := newCells[E](2 * s.n)
 	for i := range s.heads() {
 		if e := s.at(i).elem; e == e {
-			index.put(hashOf(e), i)
+			index.put(hashOf(e), i, e)
 		}
 	}
 	s.index = index
@@ -382,7 +379,7 @@ func (s *dotStore[E]) trim() {
 	c.reserve(s.dots())
 	to := s.moveSlots(&c)
 	number := func(slot uint32) uint32 { return to[slot] }
-	c.index = s.index.moved(newCells(s.n), number)
+	c.index = s.index.moved(newCells[E](s.n), number)
 	if len(s.rings) > 0 {
 		c.rings = make(map[uint32]link, len(s.rings))
 	}

@@ -64,20 +64,21 @@ func (s *dotStore[E]) adopt(o *dotStore[E], unseen *vclock.Context, visit visito
 	}
 }
 
-// arrival is a slot of another store, and what is known of its element here.
+// arrival is a slot, here or in another store, whose element is to get a place in the index.
 type arrival struct {
 	hash, slot uint32
-	tags       uint64 // in the place where it belongs
+	seen       uint64 // of the place where it belongs
 }
 
 // foresee looks at the places of what arrives, one after the other, so that the processor waits for memory once for
 // several of them, and not for each when it is put in.
-func (t cells) foresee(next []arrival) {
+func (t cells[E]) foresee(next []arrival) {
 	if t == nil {
 		return
 	}
 	for k := range next {
-		next[k].tags = t[t.home(next[k].hash)].tags
+		g := &t[t.home(next[k].hash)]
+		next[k].seen = g.tags ^ g.cells[0] ^ g.cells[groupSize-1] // of strings that is all of it
 	}
 }
 

@@ -127,11 +127,8 @@ func readORSet[E comparable](r *wire.Reader, c codec[E]) (s ORSet[E]) {
 		}
 		prev = e
 	}
-	switch {
-	case !b.finish():
-		r.Fail("dot lives twice")
-	case s.live.n != n:
-		r.Fail("element twice")
+	if fault := b.finish(); fault != "" {
+		r.Fail(fault)
 	}
 	return s
 }
