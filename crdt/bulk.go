@@ -11,16 +11,23 @@ type bulk[E comparable] struct {
 	store *dotStore[E]
 	lists [][]uint64 // for each lane the lower halves of its sequence numbers, each beside its slot
 	lane  uint32     // of the dot before
-	head  uint32     // slot of the element
-	next  []arrival  // elements that are not in the index yet
-	twice bool       // some element came twice
+	lanes map[laneName]uint32
+	head  uint32    // slot of the element
+	next  []arrival // elements that are not in the index yet
+	twice bool      // some element came twice
+}
+
+// laneName tells lanes apart.
+type laneName struct {
+	replica vclock.ReplicaID
+	high    uint32
 }
 
 // newBulk is for about n dots; there may be more.
 func newBulk[E comparable](s *dotStore[E], n int) *bulk[E] {
 	s.reserve(n)
 	s.index = newCells[E](n)
-	return &bulk[E]{store: s, next: make([]arrival, 0, 16)}
+	return &bulk[E]{store: s, lanes: make(map[laneName]uint32), next: make([]arrival, 0, 16)}
 }
 
 // add adds a dot of e, which is the element of the dot before if again is true.
@@ -57,18 +64,33 @@ func (b *bulk[E]) register() {
 	b.next = b.next[:0]
 }
 
-// laneFor is that of the store, but for a dot of the same lane as the one before.
+// laneFor returns the number of the lane for d, and makes it if need be. Lanes come into order at the end.
 func (b *bulk[E]) laneFor(d vclock.Dot) uint32 {
-	if k := b.lane; int(k) < len(b.lists) {
-		if l := &b.store.lanes[k]; l.replica == d.Replica && l.high == uint32(d.Seq>>32) {
-			return k
-		}
+	if k := b.lane; int(k) < len(b.lists) && b.store.lanes[k].isFor(d) {
+		return k
 	}
-	b.lane = b.store.laneFor(d)
-	for len(b.lists) < len(b.store.lanes) {
+	name := laneName{d.Replica, uint32(d.Seq >> 32)}
+	k, ok := b.lanes[name]
+	if !ok {
+		k = uint32(len(b.lists))
+		b.lanes[name] = k
+		b.store.lanes = append(b.store.lanes, laneOf(d))
 		b.lists = append(b.lists, nil)
 	}
-	return b.lane
+	b.lane = k
+	return k
+}
+
+// orderLanes puts the lanes in order.
+func (b *bulk[E]) orderLanes() {
+	s := b.store
+	for k := range s.lanes {
+		s.order = append(s.order, uint32(k))
+	}
+	slices.SortFunc(s.order, func(x, y uint32) int {
+		l := &s.lanes[y]
+		return s.lanes[x].compare(l.replica, l.high)
+	})
 }
 
 // finish puts the dots into their lanes. It returns what is wrong, if anything.
@@ -76,6 +98,7 @@ func (b *bulk[E]) finish() (fault string) {
 	if b.register(); b.twice {
 		return "element twice"
 	}
+	b.orderLanes()
 	for k, list := range b.lists {
 		sortUnsigned(list)
 		for p := 1; p < len(list); p++ {

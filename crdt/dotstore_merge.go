@@ -46,6 +46,7 @@ func (s *dotStore[E]) appendDead(dead []uint32, o *dotStore[E], span vclock.Span
 
 // adopt takes in the dots that live in o and were not seen here. It tells visit if that is not nil.
 func (s *dotStore[E]) adopt(o *dotStore[E], unseen *vclock.Context, visit visitor[E]) {
+	s.openLanes(o, unseen)
 	var few [16]arrival
 	for span := range unseen.All() {
 		theirs := o.from(span.Replica, span.Lo)

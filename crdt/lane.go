@@ -33,6 +33,12 @@ const (
 
 func (l *lane) seq(low uint32) uint64 { return uint64(l.high)<<32 | uint64(low) }
 
+// laneOf is an empty lane for d.
+func laneOf(d vclock.Dot) lane { return lane{replica: d.Replica, high: uint32(d.Seq >> 32)} }
+
+// isFor reports whether d belongs in l.
+func (l *lane) isFor(d vclock.Dot) bool { return l.replica == d.Replica && l.high == uint32(d.Seq>>32) }
+
 func (l *lane) compare(r vclock.ReplicaID, high uint32) int {
 	if c := l.replica.Compare(r); c != 0 {
 		return c
@@ -291,10 +297,56 @@ func (s *dotStore[E]) searchLane(d vclock.Dot) (int, bool) {
 func (s *dotStore[E]) laneFor(d vclock.Dot) uint32 {
 	i, ok := s.searchLane(d)
 	if !ok {
-		s.lanes = append(s.lanes, lane{replica: d.Replica, high: uint32(d.Seq >> 32)})
+		s.lanes = append(s.lanes, laneOf(d))
 		s.order = slices.Insert(s.order, i, uint32(len(s.lanes)-1))
 	}
 	return s.order[i]
+}
+
+// fewLanes are opened one by one.
+const fewLanes = 8
+
+// openLanes makes the lanes for the dots of o that come first in each span of unseen. It puts all into order in one
+// pass: one by one, each moves those that come after it, which is far too much where replicas are many.
+func (s *dotStore[E]) openLanes(o *dotStore[E], unseen *vclock.Context) {
+	if unseen.Len() <= fewLanes {
+		return
+	}
+	known := len(s.lanes)
+	for span := range unseen.All() {
+		from := o.from(span.Replica, span.Lo)
+		i, ok := from.slot(span.Hi)
+		if !ok {
+			continue
+		}
+		d := o.dot(i)
+		if last := len(s.lanes) - 1; last >= known && s.lanes[last].isFor(d) {
+			continue
+		}
+		if _, ok := s.searchLane(d); !ok {
+			s.lanes = append(s.lanes, laneOf(d))
+		}
+	}
+	s.order = s.mergeOrder(known)
+}
+
+// mergeOrder returns the order of all lanes when those from known on are in order, and s.order is that of the others.
+func (s *dotStore[E]) mergeOrder(known int) []uint32 {
+	if known == len(s.lanes) {
+		return s.order
+	}
+	order, next := make([]uint32, 0, len(s.lanes)), known
+	for _, k := range s.order {
+		l := &s.lanes[k]
+		for ; next < len(s.lanes) && s.lanes[next].compare(l.replica, l.high) < 0; next++ {
+			order = append(order, uint32(next))
+		}
+		order = append(order, k)
+	}
+	for ; next < len(s.lanes); next++ {
+		order = append(order, uint32(next))
+	}
+	return order
 }
 
 // living returns the context of the live dots. It takes O(1) for a chunk without gaps.
