@@ -145,7 +145,7 @@ func (c *BoundedCounter) UnmarshalBinary(b []byte) error {
 func readBoundedCounter(r *wire.Reader) (c BoundedCounter) {
 	ids := readNames(r)
 	n := fields(r, 7)
-	c.rows = make([]share, 0, n)
+	c.rows = make([]share, 0, min(n, 1<<12))
 	for i := range n {
 		row := readShare(r, &ids)
 		if i > 0 && c.rows[i-1].replica.Compare(row.replica) >= 0 {
@@ -192,7 +192,7 @@ func readFlows(r *wire.Reader, ids *nameReader, owner vclock.ReplicaID) []flow {
 	if n == 0 {
 		return nil
 	}
-	flows := make([]flow, 0, n)
+	flows := make([]flow, 0, min(n, 1<<12))
 	for i := range n {
 		f := flow{ids.readWriter(r), r.Uint()}
 		switch {

@@ -48,11 +48,14 @@ func writeContext(w *wire.Writer, c *vclock.Context) replicaTable {
 	return table
 }
 
+// leastReplica is how many bytes an identity takes. What a head claims is paid for by what follows it.
+const leastReplica = 18
+
 // readContext reads what writeContext wrote. Runs that overlap, meet or overflow are refused.
 func readContext(r *wire.Reader) (vclock.Context, replicaTable) {
 	var c vclock.Context
 	n := r.Array()
-	table := make(replicaTable, 0, n)
+	table := make(replicaTable, 0, min(n, r.Left()/leastReplica))
 	var id vclock.ReplicaID
 	for range n {
 		values := r.Array()
@@ -61,6 +64,9 @@ func readContext(r *wire.Reader) (vclock.Context, replicaTable) {
 		}
 		id = readReplica(r, id)
 		readRuns(r, &c, id, values/2)
+		if r.Err() != nil {
+			break
+		}
 		table = append(table, id)
 	}
 	return c, table

@@ -91,13 +91,16 @@ func (c *GCounter) UnmarshalBinary(b []byte) error {
 
 func readTally(r *wire.Reader) tally {
 	n := fields(r, 3)
-	t := make(tally, 0, n)
+	t := make(tally, 0, min(n, r.Left()/leastReplica))
 	var prev vclock.ReplicaID
 	for range n {
 		prev = readReplica(r, prev)
 		e := readEntry(r, prev)
 		if e.total == 0 {
 			r.Fail("entry without a count")
+		}
+		if r.Err() != nil {
+			break
 		}
 		t = append(t, e)
 	}

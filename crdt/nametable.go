@@ -29,15 +29,18 @@ type nameReader struct {
 // readNames reads what writeNames wrote.
 func readNames(r *wire.Reader) nameReader {
 	n := r.Array()
-	ids := make(replicaTable, 0, n)
+	ids := make(replicaTable, 0, min(n, r.Left()/leastReplica))
 	for i := range n {
 		id := readAnyReplica(r)
+		if r.Err() != nil {
+			break
+		}
 		if i > 0 && id.Compare(ids[i-1]) <= 0 {
 			r.Fail("replicas out of order")
 		}
 		ids = append(ids, id)
 	}
-	return nameReader{ids, make([]bool, n)}
+	return nameReader{ids, make([]bool, len(ids))}
 }
 
 // read reads a reference.

@@ -206,9 +206,6 @@ func TestORMapClaimsCostNothing(t *testing.T) {
 		"map in a map":     field(sub, 0x93, x, sub),
 	} {
 		limit := 1<<20 + 1<<16
-		if where == "context" {
-			limit += 16 << 20 // room for the names of replicas
-		}
 		for _, code := range []byte{0xdd, 0xdb, 0xc6} { // array, text, binary
 			claimed := slices.Concat(head, []byte{code}, binary.BigEndian.AppendUint32(nil, 1<<30))
 			got := allocated(func() { assert.Error(t, new(ormap).UnmarshalBinary(claimed), where) })
