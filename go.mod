@@ -3,6 +3,7 @@ module github.com/eventual-go/eventual
 go 1.26
 
 require (
+	github.com/dchest/siphash v1.2.3
 	github.com/stretchr/testify v1.12.1
 	github.com/vmihailenco/msgpack/v5 v5.4.1
 	pgregory.net/rapid v1.3.0

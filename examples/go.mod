@@ -5,6 +5,7 @@ go 1.26
 require github.com/eventual-go/eventual v0.0.0
 
 require (
+	github.com/dchest/siphash v1.2.3 // indirect
 	github.com/stretchr/testify v1.12.1
 	github.com/vmihailenco/msgpack/v5 v5.4.1 // indirect
 	github.com/vmihailenco/tagparser/v2 v2.0.0 // indirect

@@ -119,3 +119,30 @@ func BenchmarkSession(b *testing.B) {
 		}
 	}
 }
+
+func BenchmarkHasher(b *testing.B) {
+	h := merkle.NewHasher(secret)
+	key := "user:0000001"
+	b.Run("Position", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			h.Position(key)
+		}
+	})
+	b.Run("Element", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			h.Element(key, state(1))
+		}
+	})
+	for _, n := range []int{16, 64, 1024, 65536} {
+		p := make([]byte, n)
+		b.Run(fmt.Sprintf("Sum/%d", n), func(b *testing.B) {
+			b.SetBytes(int64(n))
+			b.ReportAllocs()
+			for b.Loop() {
+				h.Sum(p)
+			}
+		})
+	}
+}

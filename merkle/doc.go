@@ -50,7 +50,7 @@
 // do not fit into a message (which no one can bring about without the secret),
 // the position is reported with all of its keys as soon as one of them differs.
 //
-// Costs: a Set takes two short SHA-256 hashes and O(log n), Sum O(log n), a
+// Costs: a Set takes two short SipHashes and O(log n), Sum O(log n), a
 // Snapshot O(1). Equal copies cost one round trip of about 40 bytes. Differences
 // among n keys are found in about log16(n)/2 round trips and one for the check, more
 // where MaxMessage bounds them: among a million keys, 1, 100 and 1,000 changed ones
@@ -75,18 +75,21 @@
 //
 // # What the secret protects, and what not
 //
-// A fingerprint is SHA-256 of a secret 128-bit key and the input, cut to half its
-// length. The cut denies the extension of messages to which a plain prefix is
-// open; what is left is a pseudorandom function as far as SHA-256's compression
-// function is one (Coron, Dodis, Malinaud, Puniya: Merkle-Damgård Revisited,
-// CRYPTO 2005, for the chopped construction). To who does not have the key, the
-// elements are therefore independent uniform values of 128 bits. For any two
-// different sets that are chosen without seeing sums, the difference of their sums
-// is uniform too, so they are equal with a chance of 2^-128 (as in MSet-Add-Hash:
-// Clarke, Devadas, van Dijk, Gassend, Suh: Incremental Multiset Hash Functions,
-// ASIACRYPT 2003). Addition rather than XOR makes two of a kind count as two. Without
-// a secret there is no such protection: sets of equal sums are computed in seconds
-// (Wagner: A Generalized Birthday Problem, CRYPTO 2002, and lattice reduction).
+// A fingerprint is SipHash-2-4 with 128 bits of output under a secret 128-bit key, a
+// position the same with 64 bits. SipHash was made to be a pseudorandom function of
+// short inputs, and nothing better than a search for its key is known against 2-4
+// rounds (Aumasson, Bernstein: SipHash: a fast short-input PRF, INDOCRYPT 2012). To
+// who does not have the key, the elements are therefore independent uniform values of
+// 128 bits. For any two different sets that are chosen without seeing sums, the
+// difference of their sums is uniform too, so they are equal with a chance of 2^-128
+// (as in MSet-Add-Hash: Clarke, Devadas, van Dijk, Gassend, Suh: Incremental Multiset
+// Hash Functions, ASIACRYPT 2003). Addition rather than XOR makes two of a kind count
+// as two. The keys of the three hashes are cut from SHA-256 of the secret and their
+// purpose, so none tells of another. That SipHash is no hash without a key does not
+// matter here, as nobody may have it: who has it finds states of equal fingerprints,
+// and without a secret, or with a known one, there is no protection at all. Sets of
+// equal sums are then computed in seconds (Wagner: A Generalized Birthday Problem,
+// CRYPTO 2002, and lattice reduction), whatever the hash.
 //
 // Not covered: a peer who has the secret can make two different sets look equal, or
 // lie in its answers in any way. It can hide differences from this side and make it
