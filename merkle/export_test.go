@@ -10,6 +10,14 @@ func Masked(secret []byte, mask Position) *Hasher {
 	return h
 }
 
+// MaskedIDs returns a hasher of which only the masked bits of a sketch's id count,
+// so that elements are confused there.
+func MaskedIDs(secret []byte, mask uint64) *Hasher {
+	h := NewHasher(secret)
+	h.idMask = mask
+	return h
+}
+
 // Width returns cfg with short fingerprints of so many bytes.
 func (c SessionConfig) Width(bytes int) SessionConfig {
 	c.width = bytes
@@ -127,4 +135,37 @@ func RequestFor(t *Tree, r Range) []byte {
 	h := headOf(t, SessionConfig{})
 	h.round, h.width, h.limit = 1, 8, minMessage
 	return h.request([]item{{op: opList, r: r}})
+}
+
+// Poison puts an id into the sketch that is of no key, as a lost update would leave
+// it; with told, in such a way that their sums do not tell.
+func (t *Tree) Poison(id uint64, told bool) {
+	s := t.sketch.own(t.writer())
+	s.add(id, 1)
+	if told {
+		s.sum = s.sum.Add(Fingerprint{Lo: id})
+	}
+	t.sketch = s
+}
+
+// SketchHolds reports whether the sketch is what one built anew would be.
+func (t *Tree) SketchHolds() bool {
+	if t.sketch == nil {
+		return t.Len() < minSketched
+	}
+	fresh := newSketch(nil, t.sketch.cells())
+	for e := range t.entries(Full) {
+		fresh.add(t.hasher.sketchID(e.pos, e.sum), 1)
+	}
+	a, b := t.sketch.fold(t.sketch.cells()), fresh.fold(fresh.cells())
+	a.subtract(b)
+	return a.isEmpty() && t.sketch.counts == fresh.counts && t.sketchable()
+}
+
+// SketchCells is how many cells the sketch has.
+func (t *Tree) SketchCells() int { return t.sketch.cells() }
+
+// ID is the id under which the sketch knows an element.
+func (h *Hasher) ID(key string, st Fingerprint) uint64 {
+	return h.sketchID(h.Position(key), h.Element(key, st))
 }

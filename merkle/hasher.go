@@ -21,6 +21,7 @@ type Hasher struct {
 	sum      hashKey
 	id       uint32   // names the secret; does not reveal it
 	mask     Position // which bits of a position count: all but in tests
+	idMask   uint64   // which bits of an id count: all but in tests
 }
 
 type hashKey struct{ k0, k1 uint64 }
@@ -35,6 +36,7 @@ func NewHasher(secret []byte) *Hasher {
 		sum:      derive(secret, "sum"),
 		id:       uint32(derive(secret, "id").k0),
 		mask:     Full.To,
+		idMask:   1<<64 - 1,
 	}
 }
 
@@ -69,4 +71,11 @@ func (h *Hasher) Element(key string, state Fingerprint) Fingerprint {
 	b := binary.BigEndian.AppendUint64(room[:0], state.Hi)
 	b = binary.BigEndian.AppendUint64(b, state.Lo)
 	return h.element.hash(append(b, key...))
+}
+
+// sketchID is the 64-bit name under which a [Tree]'s sketch knows an element: the
+// first half of its position, which leads back to it, and a quarter of its
+// fingerprint, of which a range's short fingerprints have no bit.
+func (h *Hasher) sketchID(pos Position, element Fingerprint) uint64 {
+	return (uint64(blockOf(pos).From) | element.Hi>>32) & h.idMask
 }

@@ -57,6 +57,13 @@ func block(p Position, depth int) Range {
 	return Range{From: p &^ low, To: p | low}
 }
 
+// idDepth is the depth of the blocks in which differences are told, by the 32 bits
+// that the ids of a sketch have of a position. Few blocks have more than one key,
+// even of a billion.
+const idDepth = 8
+
+func blockOf(p Position) Range { return block(p, idDepth) }
+
 // digit returns the hexadecimal digit of p that tells the children of a block
 // of the given depth apart.
 func (p Position) digit(depth int) int { return int(p>>(60-4*depth)) & (radix - 1) }

@@ -136,3 +136,41 @@ func (e *estimator) difference(o *estimator) int {
 }
 
 const hintCells = 8
+
+// resketch does to the sketch what by was to the tree: update takes the old ids out
+// and puts the new ones in. Where the tree has outgrown the sketch, or the two are at
+// odds, it is built anew.
+func (t *Tree) resketch(o *owner, by change, update func(*sketch)) {
+	s, n := t.sketch, t.Len()
+	if s != nil {
+		s = s.own(o)
+		update(s)
+		s.sum = s.sum.Add(by.sum)
+		s.age++
+		t.sketch = s
+	}
+	switch cells := s.cells(); {
+	case cells < cellsFor(n), n < cells, !t.sketchable() && n >= minSketched:
+		t.sketch = t.build(o)
+	case s != nil && s.suspect.Load() && s.age >= n:
+		t.sketch = t.build(o)
+	}
+}
+
+// sketchable reports whether t has a sketch that is of its elements, as far as
+// their sum tells: a lost change shows at once.
+func (t *Tree) sketchable() bool { return t.sketch != nil && t.sketch.sum == t.Root() }
+
+// build makes a sketch of all of t, if it is large enough for one.
+func (t *Tree) build(o *owner) *sketch {
+	cells := cellsFor(t.Len())
+	if cells == 0 {
+		return nil
+	}
+	s := newSketch(o, cells)
+	for e := range t.entries(Full) {
+		s.add(t.hasher.sketchID(e.pos, e.sum), 1)
+	}
+	s.sum = t.Root()
+	return s
+}

@@ -23,6 +23,7 @@ import (
 type Tree struct {
 	hasher *Hasher
 	root   *node
+	sketch *sketch               // nil in a small tree
 	owner  atomic.Pointer[owner] // nil: owns no node, a snapshot shares them all
 }
 
@@ -51,7 +52,14 @@ func (t *Tree) Set(key string, state Fingerprint) (changed bool) {
 	if !found {
 		by.count = 1
 	}
-	t.root = t.writer().put(t.root, 0, e, by)
+	o := t.writer()
+	t.root = o.put(t.root, 0, e, by)
+	t.resketch(o, by, func(s *sketch) {
+		if found {
+			s.add(t.hasher.sketchID(e.pos, old), -1)
+		}
+		s.add(t.hasher.sketchID(e.pos, e.sum), 1)
+	})
 	return true
 }
 
@@ -63,7 +71,9 @@ func (t *Tree) Delete(key string) (changed bool) {
 		return false
 	}
 	by := change{sum: Fingerprint{}.Sub(old), count: -1}
-	t.root = t.writer().remove(t.root, 0, entry{pos: pos, key: key}, by)
+	o := t.writer()
+	t.root = o.remove(t.root, 0, entry{pos: pos, key: key}, by)
+	t.resketch(o, by, func(s *sketch) { s.add(t.hasher.sketchID(pos, old), -1) })
 	return true
 }
 
@@ -111,7 +121,7 @@ func (t *Tree) All() iter.Seq2[string, Fingerprint] { return t.Range(Full) }
 // do not show in the other.
 func (t *Tree) Snapshot() *Tree {
 	t.owner.Store(nil)
-	return &Tree{hasher: t.hasher, root: t.root}
+	return &Tree{hasher: t.hasher, root: t.root, sketch: t.sketch}
 }
 
 // partSums returns Sum of each of r.parts(), at one descent for all.

@@ -68,6 +68,7 @@ func requireHolds(t require.TestingT, want content, tree *merkle.Tree, r merkle.
 		n, last, lastKey = n+1, pos, key
 	}
 	require.Equal(t, count, n)
+	require.True(t, tree.SketchHolds())
 }
 
 func drawRange(t *rapid.T) merkle.Range {
@@ -220,4 +221,43 @@ func TestWritingAllocatesNothingInPlace(t *testing.T) {
 	require.Zero(t, testing.AllocsPerRun(1000, func() { tree.Get("77") }), "Get")
 	require.Zero(t, testing.AllocsPerRun(1000, func() { tree.Sum(merkle.Range{From: 1 << 50, To: 1 << 63}) }), "Sum")
 	require.LessOrEqual(t, testing.AllocsPerRun(1000, func() { tree.Snapshot() }), 1.0, "Snapshot")
+}
+
+// A tree's sketch is right whatever happened to the tree, and of a fitting size.
+func TestTheSketchFollowsTheTree(t *testing.T) {
+	tree := merkle.New(merkle.NewHasher(secret))
+	var kept []*merkle.Tree
+	grow := func(from, to, step int) {
+		for i := from; i != to; i += step {
+			if tree.Set(fmt.Sprint(i), state(1)); step < 0 {
+				tree.Delete(fmt.Sprint(i))
+			}
+			if i%997 == 0 {
+				kept = append(kept, tree.Snapshot())
+			}
+			if n, cells := tree.Len(), tree.SketchCells(); n >= 256 {
+				require.True(t, cells <= n && (4*cells >= n || cells == 1<<14), "%d cells for %d keys", cells, n)
+			} else {
+				require.LessOrEqual(t, cells, 128)
+			}
+		}
+		require.True(t, tree.SketchHolds())
+	}
+	grow(0, 5000, 1)
+	grow(4999, -1, -1)
+	require.Zero(t, tree.SketchCells())
+	grow(0, 300, 1)
+	for _, snap := range kept {
+		require.True(t, snap.SketchHolds())
+	}
+}
+
+func TestAPoisonedSketchIsBuiltAnew(t *testing.T) {
+	tree := numbered(1000).tree(merkle.NewHasher(secret))
+	before := tree.Snapshot()
+	tree.Poison(12345, true)
+	require.False(t, tree.SketchHolds())
+	tree.Set("1", state(99))
+	require.True(t, tree.SketchHolds())
+	require.True(t, before.SketchHolds())
 }
