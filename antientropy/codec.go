@@ -24,13 +24,13 @@ const (
 	defaultMaxMessage = 1 << 20
 	minMaxMessage     = 1024
 	messageOverhead   = 64  // the head of any message
-	positionOverhead  = 8   // the head of the answer about one position
+	rangeOverhead     = 8   // the head of the answer about one range
 	entryOverhead     = 48  // of one key and state, with fingerprint
-	pullItemSize      = 25  // position, fingerprint, flag
 	maxReason         = 200 // bytes of a refusal's text
 	maxToldKey        = 128 // bytes of a key that is only reported
 	maxToldRefusals   = 64  // refusals in one answer that carry a text
-	maxKeysAt         = 64  // keys at one position: of a billion keys no four share one
+	maxKeysAt         = 64  // keys in one range: of a billion keys no dozen share 32 bits
+	maxHeld           = 63  // of them, that a question tells of
 )
 
 func maxMessage(n int) int {
@@ -42,7 +42,7 @@ func maxMessage(n int) int {
 
 // fits reports whether a message may consist of this key and state.
 func fits(key string, size, limit int) bool {
-	return len(key)+size+entryOverhead+positionOverhead+messageOverhead <= limit
+	return len(key)+size+entryOverhead+rangeOverhead+messageOverhead <= limit
 }
 
 // open checks a message and its version, and that the rest of it has n values.
@@ -227,31 +227,92 @@ func cut(s string, n int) string {
 
 // pull: [version, limit, skip, items] → [version, more, [answer, ...]]; see pull.go.
 
-// A question asks for what a peer has at one position, unless it is of sum.
+// A question asks for what a peer has in one range, but for what is held there in
+// the same state. It is a byte of flags, 4 bytes of the positions' first 32 bits or
+// 16 of both ends, and 8 for each key held.
 type question struct {
-	at     merkle.Position
-	sum    merkle.Fingerprint // what the one who asks has there
-	insist bool               // answer also while it is under way or being written to
+	at     merkle.Range
+	own    []hold // what the one who asks has there
+	insist bool   // answer also while it is under way or being written to
 }
 
-// questions is a pull. Positions ascend; the first skip keys of the first position
-// have been received before.
+const (
+	flagInsist = 1 << iota
+	flagEnds
+	flagHeld // and above: how many are held
+)
+
+// questions is a pull. Ranges ascend; the first skip keys of the first one have been
+// received before.
 type questions struct {
 	limit int
 	skip  int
 	items []question
 }
 
-func encodeQuestions(q *questions) []byte {
-	items := make([]byte, 0, pullItemSize*len(q.items))
-	for _, it := range q.items {
-		items = binary.BigEndian.AppendUint64(items, uint64(it.at))
-		items = appendFingerprint(items, it.sum)
-		flag := byte(0)
-		if it.insist {
-			flag = 1
+func (q *question) size() int {
+	size := 1 + 4 + 8*len(q.own)
+	if q.at != blockAt(place(q.at)) {
+		size += 12
+	}
+	return size
+}
+
+func (q *question) append(dst []byte) []byte {
+	flags := byte(len(q.own) * flagHeld)
+	if q.insist {
+		flags |= flagInsist
+	}
+	if q.at == blockAt(place(q.at)) {
+		dst = binary.BigEndian.AppendUint32(append(dst, flags), place(q.at))
+	} else {
+		dst = binary.BigEndian.AppendUint64(append(dst, flags|flagEnds), uint64(q.at.From))
+		dst = binary.BigEndian.AppendUint64(dst, uint64(q.at.To))
+	}
+	for _, h := range q.own {
+		dst = binary.BigEndian.AppendUint64(dst, h.sum)
+	}
+	return dst
+}
+
+// readQuestion reads one, and returns what follows it. ok is false if b is cut short.
+func readQuestion(b []byte) (q question, rest []byte, ok bool) {
+	flags, b := b[0], b[1:]
+	q.insist = flags&flagInsist != 0
+	n := int(flags / flagHeld)
+	switch size := 8 * n; {
+	case flags&flagEnds != 0 && len(b) >= 16+size:
+		q.at = merkle.Range{From: merkle.Position(binary.BigEndian.Uint64(b)), To: merkle.Position(binary.BigEndian.Uint64(b[8:]))}
+		b = b[16:]
+	case flags&flagEnds == 0 && len(b) >= 4+size:
+		q.at, b = blockAt(binary.BigEndian.Uint32(b)), b[4:]
+	default:
+		return q, nil, false
+	}
+	for range n {
+		q.own, b = append(q.own, hold{sum: binary.BigEndian.Uint64(b)}), b[8:]
+	}
+	return q, b, true
+}
+
+// name puts the names of our own keys to what the peer has in the same state. It
+// reports false where there is no such key.
+func (q *question) name(keys []found) bool {
+	for i := range keys {
+		if f := &keys[i]; f.kind == foundSame {
+			if f.size >= len(q.own) {
+				return false
+			}
+			f.key = q.own[f.size].key
 		}
-		items = append(items, flag)
+	}
+	return true
+}
+
+func encodeQuestions(q *questions) []byte {
+	var items []byte
+	for i := range q.items {
+		items = q.items[i].append(items)
 	}
 	w := message(3)
 	w.Uint(uint64(q.limit))
@@ -268,23 +329,16 @@ func decodeQuestions(b []byte) (*questions, error) {
 	const most = 1 << 30
 	q := &questions{limit: count(r, most), skip: count(r, most)}
 	items := r.Bytes()
-	if len(items)%pullItemSize != 0 {
-		r.Fail("position cut short")
-	}
 	if err := closed(methodPull, r); err != nil {
 		return nil, err
 	}
-	q.items = make([]question, 0, len(items)/pullItemSize)
-	for ; len(items) > 0; items = items[pullItemSize:] {
-		it := question{
-			at:     merkle.Position(binary.BigEndian.Uint64(items)),
-			sum:    fingerprintFrom(items[8:]),
-			insist: items[pullItemSize-1] == 1,
+	for len(items) > 0 {
+		it, rest, ok := readQuestion(items)
+		n := len(q.items)
+		if !ok || it.at.From > it.at.To || n > 0 && q.items[n-1].at.To >= it.at.From {
+			return nil, &CorruptError{Method: methodPull, Offset: len(b) - len(items), Reason: "ranges cut short, or not ascending"}
 		}
-		if n := len(q.items); n > 0 && q.items[n-1].at >= it.at || items[pullItemSize-1] > 1 {
-			return nil, &CorruptError{Method: methodPull, Offset: len(b) - len(items), Reason: "positions do not ascend"}
-		}
-		q.items = append(q.items, it)
+		q.items, items = append(q.items, it), rest
 	}
 	return q, nil
 }

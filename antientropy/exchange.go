@@ -258,7 +258,7 @@ func (l *Loop) end(ctx context.Context, d *driving, round *Round, x Exchange) {
 
 // deferred is what is left to the next round: what this one left to deltas, and
 // what others left to them meanwhile and this one knew nothing of.
-func deferred(round *Round, before []merkle.Position) []merkle.Position {
+func deferred(round *Round, before []merkle.Range) []merkle.Range {
 	left := round.Deferred()
 	for _, p := range before {
 		if !round.insists(p) {

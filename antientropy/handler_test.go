@@ -30,9 +30,9 @@ func TestHandlerRefusesWhatItDoesNotKnow(t *testing.T) {
 	}
 }
 
-// A question that names a position twice would have a state loaded twice.
-func TestPullRefusesPositionsThatDoNotAscend(t *testing.T) {
-	q := encodeQuestions(&questions{limit: 1 << 20, items: []question{{at: 5}, {at: 5}}})
+// A question that names a range twice would have a state loaded twice.
+func TestPullRefusesRangesThatDoNotAscend(t *testing.T) {
+	q := encodeQuestions(&questions{limit: 1 << 20, items: []question{{at: blockAt(5)}, {at: blockAt(5)}}})
 	_, err := (&Responder{Store: newSets()}).ServeCall(t.Context(), "b", methodPull, q)
 	_, ok := errors.AsType[*CorruptError](err)
 	require.True(t, ok)
@@ -46,14 +46,9 @@ func TestAnswersAreBounded(t *testing.T) {
 	}
 	h := s.Index().Hasher()
 	for i := range 1000 {
-		q.items = append(q.items, question{at: h.Position(fmt.Sprint(i))})
+		q.items = append(q.items, question{at: blockAt(uint32(h.Position(fmt.Sprint(i)) >> 32))})
 	}
-	slices.SortFunc(q.items, func(a, b question) int {
-		if a.at < b.at {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(q.items, func(a, b question) int { return byPosition(a.at, b.at) })
 	resp, err := (&Responder{Store: s}).ServeCall(t.Context(), "b", methodPull, encodeQuestions(q))
 	require.NoError(t, err)
 	require.LessOrEqual(t, len(resp), small)
@@ -73,6 +68,7 @@ func TestAPositionContinued(t *testing.T) {
 			{kind: foundUnderway, key: "m"},
 			{kind: foundTooLarge, key: "n", size: 1 << 30},
 			{kind: foundFailed, key: "o", reason: "disk"},
+			{kind: foundSame, size: 1},
 		}},
 	}}
 	got, err := decodeAnswers(encodeAnswers(a), 2)
@@ -80,9 +76,9 @@ func TestAPositionContinued(t *testing.T) {
 	require.Equal(t, a, got)
 	r := &Round{skip: 3}
 	skip, whole := r.partial(got, 2)
-	require.Equal(t, []int{5, 1}, []int{skip, whole})
+	require.Equal(t, []int{6, 1}, []int{skip, whole})
 	skip, whole = r.partial(&answers{more: true, at: a.at[1:]}, 1)
-	require.Equal(t, []int{8, 0}, []int{skip, whole})
+	require.Equal(t, []int{9, 0}, []int{skip, whole})
 }
 
 // Whatever arrives, the handler answers or refuses, keeps to its bounds and does

@@ -1,6 +1,7 @@
 package antientropy
 
 import (
+	"cmp"
 	"encoding/binary"
 	"iter"
 	"slices"
@@ -12,17 +13,39 @@ import (
 
 const fingerprintSize = 16
 
-// keysAt are the keys at one position with the fingerprints of their states, in
-// ascending order of the keys. Nearly always there is at most one.
-func keysAt(t *merkle.Tree, p merkle.Position) iter.Seq2[string, merkle.Fingerprint] {
-	return t.Range(merkle.Range{From: p, To: p})
+// keysAt are the keys in one range with the fingerprints of their states, in
+// ascending order of position. Nearly always there is at most one.
+func keysAt(t *merkle.Tree, at merkle.Range) iter.Seq2[string, merkle.Fingerprint] {
+	return t.Range(at)
 }
 
-// sumAt is the combined fingerprint of one position, keys and states.
-func sumAt(t *merkle.Tree, p merkle.Position) merkle.Fingerprint {
-	sum, _ := t.Sum(merkle.Range{From: p, To: p})
-	return sum
+// A hold is a key of our own, as a question about a range tells of it.
+type hold struct {
+	key string // not sent
+	sum uint64 // the last half of its fingerprint
 }
+
+// heldAt is what to tell of a range: nothing if there is too much.
+func heldAt(t *merkle.Tree, at merkle.Range) (own []hold) {
+	for key, sum := range keysAt(t, at) {
+		own = append(own, hold{key, sum.Lo})
+	}
+	if len(own) > maxHeld {
+		return nil
+	}
+	return own
+}
+
+// place is the same for all ranges that are told by the same 32 bits.
+func place(at merkle.Range) uint32 { return uint32(at.From >> 32) }
+
+// blockAt is the range that 32 bits tell.
+func blockAt(place uint32) merkle.Range {
+	from := merkle.Position(place) << 32
+	return merkle.Range{From: from, To: from | (1<<32 - 1)}
+}
+
+func byPosition(a, b merkle.Range) int { return cmp.Compare(a.From, b.From) }
 
 // initiate compares all if there are no ranges, nil or not.
 func initiate(t *merkle.Tree, ranges []merkle.Range, maxMessage int) *merkle.Session {
@@ -38,16 +61,15 @@ func answer(t *merkle.Tree, maxMessage int, msg []byte) ([]byte, error) {
 	return merkle.NewResponder(t, merkle.SessionConfig{MaxMessage: maxMessage}).Step(msg)
 }
 
-// take returns the positions of the differences found since the last call,
-// ascending.
-func take(s *merkle.Session) []merkle.Position {
+// take returns the ranges of the differences found since the last call, ascending.
+func take(s *merkle.Session) []merkle.Range {
 	found := s.Take()
-	at := make([]merkle.Position, len(found))
+	at := make([]merkle.Range, len(found))
 	for i, d := range found {
-		at[i] = d.Position
+		at[i] = d.Range
 	}
-	slices.Sort(at)
-	return slices.Compact(at)
+	slices.SortFunc(at, byPosition)
+	return at
 }
 
 func appendFingerprint(dst []byte, f merkle.Fingerprint) []byte {

@@ -227,10 +227,10 @@ func TestTrap23_TheLoopInsistsOnWhatWasDeferred(t *testing.T) {
 func TestDeferredByTwoExchangesAtOnce(t *testing.T) {
 	a, b := newSets(), newSets()
 	b.add("x", 1)
-	round := NewRound(a, RoundConfig{Insist: []merkle.Position{7, 9}})
+	round := NewRound(a, RoundConfig{Insist: []merkle.Range{blockAt(7), blockAt(9)}})
 	run(t, round, &Responder{Store: b, InFlight: func(transport.NodeID, string) bool { return true }}, 1<<20)
 	x := a.Index().Hasher().Position("x")
-	require.ElementsMatch(t, []merkle.Position{x, 8}, deferred(round, []merkle.Position{7, 8, 9}))
+	require.ElementsMatch(t, []merkle.Range{blockAt(uint32(x >> 32)), blockAt(8)}, deferred(round, []merkle.Range{blockAt(7), blockAt(8), blockAt(9)}))
 }
 
 // An exchange by hand leaves nothing to deltas that nobody sends.

@@ -149,7 +149,7 @@ func TestTrap29_ADeadPeerPinsNothing(t *testing.T) {
 func TestTrap28_ADeltaTooLargeIsAnError(t *testing.T) {
 	o := Outbox{MaxMessage: small}
 	o.Open("b")
-	put(t, &o, "k", small-entryOverhead-messageOverhead-positionOverhead-1, "")
+	put(t, &o, "k", small-entryOverhead-messageOverhead-rangeOverhead-1, "")
 	b, ok := o.Batch("b")
 	require.True(t, ok)
 	require.LessOrEqual(t, len(b.Request), small)

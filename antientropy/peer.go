@@ -26,11 +26,11 @@ type peer struct {
 	guests    int                // calls of Exchange that are not over
 	abandon   context.CancelFunc // ends the push under way; nil if there is none
 	reached   standing
-	failures  int               // reconciliations in a row that failed
-	lastTry   time.Time         // start of the last reconciliation
-	lastSync  time.Time         // end of the last that succeeded
-	roundTrip time.Duration     // of the last first call of a reconciliation
-	deferred  []merkle.Position // by the last reconciliation
+	failures  int            // reconciliations in a row that failed
+	lastTry   time.Time      // start of the last reconciliation
+	lastSync  time.Time      // end of the last that succeeded
+	roundTrip time.Duration  // of the last first call of a reconciliation
+	deferred  []merkle.Range // by the last reconciliation
 	counts    Counts
 }
 

@@ -7,13 +7,14 @@ import (
 	"github.com/eventual-go/eventual/merkle"
 )
 
-// What a peer says of one key at a position that it was asked for.
+// What a peer says of one key in a range that it was asked for.
 const (
 	foundState    = 0 // [0, key, fingerprint, state]
 	foundMoving   = 1 // [1, key, state]: written to while it was read, so its fingerprint is not known
 	foundUnderway = 2 // [2, key]: deltas of it are on their way to the one who asks
 	foundTooLarge = 3 // [3, key, size]: key cut to maxToldKey bytes
 	foundFailed   = 4 // [4, key, reason]: it could not be loaded; key cut too
+	foundSame     = 5 // [5, index]: it is as the one who asks told of one of its keys
 )
 
 // A found is one key in an answer.
@@ -22,20 +23,20 @@ type found struct {
 	key    string
 	sum    merkle.Fingerprint
 	state  []byte
-	size   int
+	size   int // of the state, or the index
 	reason string
 	insist bool // not sent: never say moving
 }
 
 func (f *found) cost() int { return len(f.key) + len(f.state) + len(f.reason) + entryOverhead }
 
-// An at is the answer about one position: equal, or all keys there.
+// An at is the answer about one range: equal, or all keys there.
 type at struct {
 	equal bool
 	keys  []found
 }
 
-// answers is the reply to a pull: the first positions of the question in the same
+// answers is the reply to a pull: the first ranges of the question in the same
 // order, as many as fit. With more, keys of the last one are still to come.
 type answers struct {
 	more bool
@@ -62,6 +63,10 @@ func encodeAnswers(a *answers) []byte {
 func (f *found) write(w *wire.Writer) {
 	w.Array(f.fields())
 	w.Uint(uint64(f.kind))
+	if f.kind == foundSame {
+		w.Uint(uint64(f.size))
+		return
+	}
 	w.String(f.key)
 	switch f.kind {
 	case foundState:
@@ -80,13 +85,13 @@ func (f *found) fields() int {
 	switch f.kind {
 	case foundState:
 		return 4
-	case foundUnderway:
+	case foundUnderway, foundSame:
 		return 2
 	}
 	return 3
 }
 
-// decodeAnswers reads the reply to a pull of so many positions. States alias b.
+// decodeAnswers reads the reply to a pull of so many ranges. States alias b.
 func decodeAnswers(b []byte, asked int) (*answers, error) {
 	r, err := open(methodPull, b, 2)
 	if err != nil {
@@ -113,7 +118,7 @@ func readAt(r *wire.Reader) at {
 	}
 	n := r.Array()
 	if n > maxKeysAt {
-		r.Fail("more keys than a position has")
+		r.Fail("more keys than a range has")
 		return at{}
 	}
 	keys := make([]found, 0, min(n, 4))
@@ -128,7 +133,12 @@ func readAt(r *wire.Reader) at {
 
 func readFound(r *wire.Reader) found {
 	n := r.Array()
-	f := found{kind: count(r, foundFailed), key: r.String()}
+	f := found{kind: count(r, foundSame)}
+	if f.kind == foundSame {
+		f.size = count(r, maxHeld-1)
+	} else {
+		f.key = r.String()
+	}
 	if n != f.fields() {
 		r.Fail("key of another length")
 		return f

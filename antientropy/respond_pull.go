@@ -39,25 +39,30 @@ func (s *Responder) pull(ctx context.Context, from transport.NodeID, req []byte)
 	return encodeAnswers(&p.reply), nil
 }
 
-// answer adds what is held at one position, and reports whether the reply is full.
-// A key always fits into an empty reply, so each reply brings the peer further.
+// answer adds what is held in one range, and reports whether the reply is full. A
+// key always fits into an empty reply, so each reply brings the peer further. Keys
+// that the peer has in the same state are left out but for their number.
 func (p *pulling) answer(ctx context.Context, q question, skip int) (full bool, err error) {
-	if p.used+positionOverhead > p.limit {
+	if p.used+rangeOverhead > p.limit {
 		return true, nil
 	}
-	if sumAt(p.index, q.at) == q.sum {
-		p.add(at{equal: true}, positionOverhead)
+	if p.equal(q) {
+		p.add(at{equal: true}, rangeOverhead)
 		return false, nil
 	}
-	here, size := at{}, positionOverhead
+	here, size, same := at{}, rangeOverhead, matcher(q.own)
 	for key, sum := range keysAt(p.index, q.at) {
+		f := found{kind: foundSame}
+		var ok bool
+		f.size, ok = same.match(sum)
 		if skip > 0 {
 			skip--
 			continue
 		}
-		f, err := p.find(ctx, key, sum, q.insist)
-		if err != nil {
-			return false, err
+		if !ok {
+			if f, err = p.find(ctx, key, sum, q.insist); err != nil {
+				return false, err
+			}
 		}
 		if p.used+size+f.cost() > p.limit {
 			full = true
@@ -71,6 +76,37 @@ func (p *pulling) answer(ctx context.Context, q question, skip int) (full bool, 
 		p.add(here, size)
 	}
 	return full, nil
+}
+
+// equal reports whether the peer has just what is held in a range.
+func (p *pulling) equal(q question) bool {
+	n, same := 0, matcher(q.own)
+	for _, sum := range keysAt(p.index, q.at) {
+		if _, ok := same.match(sum); !ok {
+			return false
+		}
+		n++
+	}
+	return n == len(q.own)
+}
+
+// matcher pairs own keys with those of the peer, each once.
+func matcher(theirs []hold) sames { return sames{theirs: theirs} }
+
+type sames struct {
+	theirs []hold
+	taken  uint64 // bits, of maxHeld
+}
+
+// match returns which of the peer's keys has the fingerprint.
+func (s *sames) match(sum merkle.Fingerprint) (index int, ok bool) {
+	for i, h := range s.theirs {
+		if h.sum == sum.Lo && s.taken>>i&1 == 0 {
+			s.taken |= 1 << i
+			return i, true
+		}
+	}
+	return 0, false
 }
 
 func (p *pulling) add(a at, size int) {

@@ -30,12 +30,12 @@ type RoundConfig struct {
 	// peer. What differs because of them is left to them.
 	InFlight func(key string) bool
 
-	// Insist are the positions that the previous round with this peer left to
+	// Insist are the ranges that the previous round with this peer left to
 	// deltas, by [Round.Deferred]: this one does not, so that a key which is written
 	// to all the time cannot hide a difference for ever.
-	Insist []merkle.Position
+	Insist []merkle.Range
 
-	// insistAll is Insist for every position.
+	// insistAll is Insist for every range.
 	insistAll bool
 
 	// Learned, if not nil, is told what the peer's states brought that was new, so
@@ -61,7 +61,7 @@ type RoundConfig struct {
 //		}
 //	}
 //
-// It first finds the positions of the index that differ, then asks for what the
+// It first finds the ranges of the index that differ, then asks for what the
 // peer has there, unless it has become equal meanwhile, merges it, and sends its
 // own states where they still differ from the peer's. Both sides may be written to
 // all along. A round that is given up half way has done no harm, and all that it
@@ -73,18 +73,18 @@ type Round struct {
 	limit   int
 	hasher  *merkle.Hasher
 	session *merkle.Session
-	next    []byte // message of the session that waits until todo is done
-	insist  map[merkle.Position]bool
+	next    []byte          // message of the session that waits until todo is done
+	insist  map[uint32]bool // by place
 
 	method string // of the request to answer next; none when the round is over
 	req    []byte
 
-	todo     []merkle.Position // differ, not yet asked for
-	window   int               // how many to ask for at once
-	asked    []question        // what the pull under way asks for
-	skip     int               // keys received of the first of them
-	part     []found           // those keys, without their states
-	deferred []merkle.Position
+	todo     []merkle.Range // differ, not yet asked for
+	window   int            // how many to ask for at once
+	asked    []question     // what the pull under way asks for
+	skip     int            // keys received of the first of them
+	part     []found        // those keys, without their states
+	deferred []merkle.Range
 
 	sends []string // keys to send next
 	held  *entry   // the first of them, loaded but not sent: it did not fit
@@ -103,12 +103,12 @@ func NewRound(store Store, cfg RoundConfig) *Round {
 		limit:   limit,
 		hasher:  index.Hasher(),
 		session: initiate(index, cfg.Ranges, limit-messageOverhead),
-		insist:  make(map[merkle.Position]bool, len(cfg.Insist)),
+		insist:  make(map[uint32]bool, len(cfg.Insist)),
 		window:  1024,
 		result:  Exchange{Peer: cfg.Peer},
 	}
-	for _, p := range cfg.Insist {
-		r.insist[p] = true
+	for _, at := range cfg.Insist {
+		r.insist[place(at)] = true
 	}
 	if start := r.session.Start(); len(start) > 0 {
 		r.ask(methodReconcile, encodeReconcile(cfg.Session, start))
@@ -156,13 +156,14 @@ func (r *Round) Result() Exchange {
 	return x
 }
 
-// Deferred are the positions that differ, were left to the deltas under way, and
-// are for the Insist of the next round with the same peer: in ascending order.
-func (r *Round) Deferred() []merkle.Position {
-	return slices.Compact(slices.Sorted(slices.Values(r.deferred)))
+// Deferred are the ranges of positions that differ, were left to the deltas under
+// way, and are for the Insist of the next round with the same peer: in ascending
+// order.
+func (r *Round) Deferred() []merkle.Range {
+	return slices.Compact(slices.SortedFunc(slices.Values(r.deferred), byPosition))
 }
 
-func (r *Round) insists(p merkle.Position) bool { return r.cfg.insistAll || r.insist[p] }
+func (r *Round) insists(at merkle.Range) bool { return r.cfg.insistAll || r.insist[place(at)] }
 
 func (r *Round) ask(method string, req []byte) { r.method, r.req = method, req }
 
@@ -184,7 +185,7 @@ func (r *Round) compared(ctx context.Context, resp []byte) error {
 		r.compare()
 		return nil
 	}
-	slices.Sort(r.todo)
+	slices.SortFunc(r.todo, byPosition)
 	return r.pull(ctx)
 }
 

@@ -7,24 +7,28 @@ import (
 	"github.com/eventual-go/eventual/merkle"
 )
 
-// pull asks for the next positions; when there are none, the session goes on.
+// pull asks for the next ranges; when there are none, the session goes on.
 func (r *Round) pull(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	index := r.store.Index()
+	index, size := r.store.Index(), messageOverhead
 	for i := range r.asked { // left over from the last pull; our side has moved on
-		r.asked[i].sum = sumAt(index, r.asked[i].at)
+		r.asked[i].own = heldAt(index, r.asked[i].at)
+		size += r.asked[i].size()
 	}
-	most := min(r.window, (r.limit-messageOverhead)/pullItemSize)
-	for len(r.todo) > 0 && len(r.asked) < most {
-		p := r.todo[0]
-		r.todo = r.todo[1:]
-		if !r.insists(p) && r.inFlight(index, p) {
-			r.deferred = append(r.deferred, p)
+	for len(r.todo) > 0 && len(r.asked) < r.window {
+		at := r.todo[0]
+		if r.inFlight(index, at) {
+			r.deferred = append(r.deferred, at)
+			r.todo = r.todo[1:]
 			continue
 		}
-		r.asked = append(r.asked, question{at: p, sum: sumAt(index, p), insist: r.insists(p)})
+		q := question{at: at, own: heldAt(index, at), insist: r.insists(at)}
+		if size += q.size(); size > r.limit && len(r.asked) > 0 {
+			break
+		}
+		r.asked, r.todo = append(r.asked, q), r.todo[1:]
 	}
 	if len(r.asked) == 0 {
 		r.compare()
@@ -34,11 +38,12 @@ func (r *Round) pull(ctx context.Context) error {
 	return nil
 }
 
-func (r *Round) inFlight(index *merkle.Tree, p merkle.Position) bool {
-	if r.cfg.InFlight == nil {
+// inFlight reports whether a range is left to deltas.
+func (r *Round) inFlight(index *merkle.Tree, at merkle.Range) bool {
+	if r.cfg.InFlight == nil || r.insists(at) {
 		return false
 	}
-	for key := range keysAt(index, p) {
+	for key := range keysAt(index, at) {
 		if r.cfg.InFlight(key) {
 			return true
 		}
@@ -47,16 +52,21 @@ func (r *Round) inFlight(index *merkle.Tree, p merkle.Position) bool {
 }
 
 // pulled merges what the peer sent, and goes on to what to send back. Each answer
-// settles a position or brings at least one of the few keys that a position can
-// have, so no peer keeps a round busy for ever.
+// settles a range or brings at least one of the few keys that a range can have, so
+// no peer keeps a round busy for ever.
 func (r *Round) pulled(ctx context.Context, resp []byte) error {
 	a, err := decodeAnswers(resp, len(r.asked))
 	if err != nil {
 		return err
 	}
+	for i := range a.at {
+		if !r.asked[i].name(a.at[i].keys) {
+			return &CorruptError{Method: methodPull, Reason: "equal to what was not told"}
+		}
+	}
 	first := &a.at[0]
 	if r.skip+len(first.keys) > maxKeysAt {
-		return &CorruptError{Method: methodPull, Reason: "more keys than a position has"}
+		return &CorruptError{Method: methodPull, Reason: "more keys than a range has"}
 	}
 	for i := range a.at {
 		if err := r.take(ctx, r.asked[i].at, a.at[i].keys); err != nil {
@@ -75,7 +85,7 @@ func (r *Round) pulled(ctx context.Context, resp []byte) error {
 	return r.push(ctx)
 }
 
-// known is what to remember of keys until the rest of their position comes.
+// known is what to remember of keys until the rest of their range comes.
 func known(keys []found) (kept []found) {
 	for _, f := range keys {
 		if !f.told() {
@@ -85,7 +95,7 @@ func known(keys []found) (kept []found) {
 	return kept
 }
 
-// partial leaves the last position to the next pull if more of it is to come.
+// partial leaves the last range to the next pull if more of it is to come.
 func (r *Round) partial(a *answers, settled int) (skip, whole int) {
 	if !a.more {
 		return 0, settled
@@ -97,7 +107,7 @@ func (r *Round) partial(a *answers, settled int) (skip, whole int) {
 	return skip, settled - 1
 }
 
-// resize has the next pull ask for about as many positions as one answer holds.
+// resize has the next pull ask for about as many ranges as one answer holds.
 func (r *Round) resize(settled int, all bool) {
 	const least = 32
 	if all {
@@ -108,13 +118,13 @@ func (r *Round) resize(settled int, all bool) {
 	r.window = min(r.window, 1<<20)
 }
 
-// take merges the keys of one position. The order of events is that of the peer's
+// take merges the keys of one range. The order of events is that of the peer's
 // answer.
-func (r *Round) take(ctx context.Context, p merkle.Position, keys []found) error {
+func (r *Round) take(ctx context.Context, at merkle.Range, keys []found) error {
 	for i := range keys {
 		f := &keys[i]
-		if !f.told() && r.hasher.Position(f.key) != p {
-			return &CorruptError{Method: methodPull, Reason: "key is not of the position asked for: do both sides hash with the same secret?"}
+		if !f.told() && !at.Contains(r.hasher.Position(f.key)) {
+			return &CorruptError{Method: methodPull, Reason: "key is not of the range asked for: do both sides hash with the same secret?"}
 		}
 		switch f.kind {
 		case foundTooLarge, foundFailed:
@@ -145,9 +155,9 @@ func (r *Round) merge(ctx context.Context, key string, state []byte) error {
 	return nil
 }
 
-// compareAgain picks the keys to send back: those at the settled positions, the
-// first of those asked for, that differ from what the peer has there, now that
-// what it has was merged.
+// compareAgain picks the keys to send back: those in the settled ranges, the first
+// of those asked for, that differ from what the peer has there, now that what it has
+// was merged.
 func (r *Round) compareAgain(settled []at) {
 	index := r.store.Index()
 	for i, at := range settled {
@@ -157,12 +167,13 @@ func (r *Round) compareAgain(settled []at) {
 	}
 }
 
-func (r *Round) compareAt(index *merkle.Tree, p merkle.Position, theirs []found) {
+func (r *Round) compareAt(index *merkle.Tree, at merkle.Range, theirs []found) {
 	left := slices.ContainsFunc(theirs, func(f found) bool { return f.kind == foundUnderway })
-	for key, mine := range keysAt(index, p) {
+	for key, mine := range keysAt(index, at) {
 		switch their := lookup(theirs, key); {
 		case their == nil:
 			r.sends = append(r.sends, key)
+		case their.kind == foundSame: // what changed here since is for the next round
 		case their.kind != foundState:
 			left = true // written to at the peer just now
 		case their.sum != mine:
@@ -170,7 +181,7 @@ func (r *Round) compareAt(index *merkle.Tree, p merkle.Position, theirs []found)
 		}
 	}
 	if left {
-		r.deferred = append(r.deferred, p)
+		r.deferred = append(r.deferred, at)
 	}
 }
 

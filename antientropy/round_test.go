@@ -238,7 +238,7 @@ func TestTrap23_UnderwayAtThePeerAlone(t *testing.T) {
 	require.Zero(t, x.KeysReceived)
 	require.Equal(t, 50, x.Deferred)
 	require.Len(t, round.Deferred(), 50)
-	require.True(t, slices.IsSorted(round.Deferred()))
+	require.True(t, slices.IsSortedFunc(round.Deferred(), byPosition))
 
 	x = run(t, NewRound(a, RoundConfig{Insist: round.Deferred()}), s, 1<<20)
 	require.Equal(t, 50, x.KeysReceived)

@@ -69,24 +69,30 @@ func (t *trait) triple(i uint64) (a, b, c uint32) {
 	return uint32(h) & most, uint32(h>>placeBits) & most, uint32(h>>(2*placeBits)) & most
 }
 
-// eachPlace calls fn for each place of the id, the same one perhaps repeatedly.
-func (t *trait) eachPlace(fn func(place uint32)) {
+// cells stores the cells of the id in a table, the same one perhaps repeatedly, and
+// returns how many they are.
+func (t *trait) cells(f folding, out *[manyPlaces]uint32) int {
 	for i := range uint64(t.places) / 3 {
 		a, b, c := t.triple(i)
-		fn(a)
-		fn(b)
-		fn(c)
+		out[3*i], out[3*i+1], out[3*i+2] = f.at(a), f.at(b), f.at(c)
 	}
+	return int(t.places)
 }
 
-// foldTo is the cell of a place in a table of m cells, which takes any m: a place
+// folding finds the cell of a place in a table of m cells, which takes any m: a place
 // loses its highest bits until it is one. So in a table of m cells the ones from m
 // on are missing, and each is added to the one that has its highest bit not set.
-func foldTo(place uint32, m int) uint32 {
+type folding struct{ m, mask, top uint32 }
+
+func foldingTo(m int) folding {
 	width := bits.Len32(uint32(m - 1))
-	x := place & (1<<width - 1)
-	if int(x) >= m {
-		x &^= 1 << (width - 1)
+	return folding{m: uint32(m), mask: 1<<width - 1, top: 1 << width >> 1}
+}
+
+func (f folding) at(place uint32) uint32 {
+	x := place & f.mask
+	if x >= f.m {
+		x -= f.top
 	}
 	return x
 }
@@ -96,16 +102,12 @@ type table []cell
 
 // add puts an id in, or takes it out with sign −1.
 func (t table) add(id uint64, sign int32) {
+	var room [manyPlaces]uint32
 	tr := traitOf(id)
-	t.put(&tr, uint32(sign)*tr.check)
-}
-
-func (t table) put(tr *trait, check uint32) {
-	tr.eachPlace(func(place uint32) {
-		c := &t[foldTo(place, len(t))]
-		c.id ^= tr.id
-		c.check += check
-	})
+	for _, i := range room[:tr.cells(foldingTo(len(t)), &room)] {
+		t[i].id ^= id
+		t[i].check += uint32(sign) * tr.check
+	}
 }
 
 // subtract makes t the table of what it has and u has not, less the other way
@@ -117,91 +119,79 @@ func (t table) subtract(u table) {
 	}
 }
 
-// fold returns the table of m cells, no more than t has.
-func (t table) fold(m int) table {
-	out := slices.Clone(t[:m])
-	for i := m; i < len(t); i++ {
-		out[foldTo(uint32(i), m)].merge(&t[i], 1)
-	}
-	return out
-}
-
 // extend makes t longer by the cells that a longer table has behind its end.
 // What is in these was in t's before.
 func (t table) extend(more table) table {
 	m := len(t)
 	t = append(t, more...)
+	if m == 0 {
+		return t
+	}
+	f := foldingTo(m)
 	for i := m; i < len(t); i++ {
-		t[foldTo(uint32(i), m)].merge(&t[i], ^uint32(0))
+		c := &t[f.at(uint32(i))]
+		c.id ^= t[i].id
+		c.check -= t[i].check
 	}
 	return t
 }
 
-func (c *cell) merge(o *cell, sign uint32) {
-	c.id ^= o.id
-	c.check += sign * o.check
-}
-
-// decoded is an id that is in one of two tables only.
-type decoded struct {
-	id   uint64
-	sign int // 1: in the first, −1: in the one that was subtracted
-}
-
 // decode reads the ids out of t, which is the difference of two tables and is
-// cleared as far as it succeeds. ok says that nothing is left: then the ids are
-// exactly those that the tables do not share, as each cell was found to be their
-// sum by 80 bits, but that ids which both sides have, or one side twice, are not
-// seen. The work is linear in len(t), whatever is in it.
-func (t table) decode() (out []decoded, ok bool) {
-	queue := make([]uint32, 0, len(t))
+// cleared as far as it succeeds: those that are in the first one only, and those
+// that are in the second one only, each ascending. ok says that nothing is left:
+// then the cells were the sum of just these, by 80 bits each. The work is linear in
+// len(t), whatever is in it.
+func (t table) decode() (first, second []uint64, ok bool) {
+	d := decoder{table: t, folding: foldingTo(len(t)), budget: 2*len(t) + 16}
 	for i := range t {
-		queue = append(queue, uint32(i))
-	}
-	for budget := 2*len(t) + 16; len(queue) > 0 && budget > 0; {
-		at := queue[len(queue)-1]
-		queue = queue[:len(queue)-1]
-		tr, sign := t.pure(at)
-		if sign == 0 {
-			continue
+		d.peel(uint32(i))
+		for n := len(d.queue); n > 0; n = len(d.queue) {
+			i := d.queue[n-1]
+			d.queue = d.queue[:n-1]
+			d.peel(i)
 		}
-		budget--
-		out = append(out, decoded{tr.id, sign})
-		check := -uint32(sign) * tr.check
-		tr.eachPlace(func(place uint32) {
-			i := foldTo(place, len(t))
-			t[i].id ^= tr.id
-			t[i].check += check
-			queue = append(queue, i)
-		})
 	}
-	return settle(out), t.isEmpty()
+	first, second = settle(d.found[0], d.found[1])
+	return first, second, t.isEmpty()
 }
 
-// pure says which one id a cell seems to hold, and on which side: sign is zero
-// if it holds none or several. Once in some thousand tables it is mistaken. That
-// goes wrong elsewhere, and is mostly put right when the cell's true content has
-// been found.
-func (t table) pure(at uint32) (tr trait, sign int) {
-	c := &t[at]
-	if c.check&1 == 0 {
-		return tr, 0
+// decoder is the state of decode: cells to look at again, and what was found.
+type decoder struct {
+	table
+	folding
+	queue  []uint32
+	budget int
+	found  [2][]uint64
+	room   [manyPlaces]uint32
+}
+
+// peel takes the id of a cell that holds only one out of all of its cells.
+func (d *decoder) peel(at uint32) {
+	if d.table[at].check&1 == 0 || d.budget == 0 {
+		return
 	}
-	tr = traitOf(c.id)
-	switch uint16(c.check) {
+	tr := traitOf(d.table[at].id)
+	check, side := tr.check, 0
+	switch uint16(d.table[at].check) {
 	case uint16(tr.check):
-		sign = 1
 	case uint16(-tr.check):
-		sign = -1
+		check, side = -tr.check, 1
 	default:
-		return tr, 0
+		return
 	}
-	here := false
-	tr.eachPlace(func(place uint32) { here = here || foldTo(place, len(t)) == at })
-	if !here {
-		return tr, 0
+	cells := d.room[:tr.cells(d.folding, &d.room)]
+	if !slices.Contains(cells, at) {
+		return
 	}
-	return tr, sign
+	d.budget--
+	d.found[side] = append(d.found[side], tr.id)
+	for _, i := range cells {
+		d.table[i].id ^= tr.id
+		d.table[i].check -= check
+		if d.table[i].check&1 != 0 {
+			d.queue = append(d.queue, i)
+		}
+	}
 }
 
 // isEmpty reports whether nothing is left of what the wire carries.
@@ -214,27 +204,24 @@ func (t table) isEmpty() bool {
 	return true
 }
 
-// settle sorts by id and drops what was found on both sides: mistakes that were
-// put right.
-func settle(found []decoded) []decoded {
-	slices.SortFunc(found, func(a, b decoded) int {
-		if a.id != b.id {
-			if a.id < b.id {
-				return -1
-			}
-			return 1
+// settle sorts what was found on two sides and drops what was on both. Once in some
+// thousand tables a cell is misread. That goes wrong elsewhere, and is mostly put
+// right by reading the opposite when the cell's true content has been found.
+func settle(a, b []uint64) (first, second []uint64) {
+	slices.Sort(a)
+	slices.Sort(b)
+	first, second = a[:0], b[:0]
+	for len(a) > 0 && len(b) > 0 {
+		switch {
+		case a[0] < b[0]:
+			first, a = append(first, a[0]), a[1:]
+		case a[0] > b[0]:
+			second, b = append(second, b[0]), b[1:]
+		default:
+			a, b = a[1:], b[1:]
 		}
-		return a.sign - b.sign
-	})
-	out := found[:0]
-	for _, d := range found {
-		if n := len(out); n > 0 && out[n-1].id == d.id && out[n-1].sign != d.sign {
-			out = out[:n-1]
-			continue
-		}
-		out = append(out, d)
 	}
-	return out
+	return append(first, a...), append(second, b...)
 }
 
 // append writes cells as they are sent.

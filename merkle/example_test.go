@@ -33,7 +33,7 @@ func Example() {
 	}
 	for _, d := range s.Diff() {
 		fmt.Println("push", d.Keys, "pull", d.Theirs)
-		for key := range there.Range(merkle.Range{From: d.Position, To: d.Position}) {
+		for key := range there.Range(d.Range) {
 			fmt.Println("  there:", key)
 		}
 	}

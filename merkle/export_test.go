@@ -34,8 +34,12 @@ func (s *Session) ForgedAnswer() []byte {
 		if len(it.data) == 0 {
 			it = item{op: opRest, r: t.r}
 		}
-		if t.kind >= taskCheck {
+		switch t.kind {
+		case taskCheck, taskRecheck:
 			it = item{op: opSum, r: t.r, data: make([]byte, maxWidth)}
+		case taskCells:
+			it = item{op: opCells, r: t.r, data: make([]byte, cellSize)}
+			a.state = []byte{1, 2, 3, byte(s.head.round)}
 		}
 		for j := range it.data {
 			it.data[j] = byte(j) ^ 0x5a
@@ -54,7 +58,7 @@ func (s *Session) Pending() int { return len(s.pending) }
 
 // LongestHead is the size of the longest head that a request can have.
 func LongestHead() int {
-	h := head{version: messageVersion, format: elementFormat, secret: 1<<32 - 1, epoch: 1<<64 - 1, round: 1<<64 - 1, width: 16, limit: 1 << 30}
+	h := head{version: messageVersion, format: elementFormat, secret: 1<<32 - 1, epoch: 1<<64 - 1, round: 1<<60 - 1, width: 16, limit: 1 << 30}
 	return len(h.request(nil)) + 4 // an array of more than 65,535 values
 }
 
@@ -66,14 +70,18 @@ const HeadSize = headSize
 func (s *Session) Describe(msg []byte) []string {
 	if asked, items, _, err := s.head.readRequest(msg); err == nil {
 		return append([]string{fmt.Sprintf("> %d bytes, round %d, width %d, limit %d", len(msg), asked.round, asked.width, asked.limit)},
-			describeItems([]string{"same?", "parts", "list?", "rest?"}, items)...)
+			describeItems([]string{"same?", "parts", "list?", "rest?", "sketch?", "cells?"}, items)...)
 	}
 	a, err := s.head.readAnswer(msg)
 	if err != nil {
 		return []string{err.Error()}
 	}
-	return append([]string{fmt.Sprintf("< %d bytes, round %d, answered %d, state %x", len(msg), a.round, a.answered, a.state)},
-		describeItems([]string{"rest", "parts", "list", "many"}, a.items)...)
+	answered := fmt.Sprint(a.answered)
+	if a.all {
+		answered = "all"
+	}
+	return append([]string{fmt.Sprintf("< %d bytes, round %d, answered %s, state %x", len(msg), a.round, answered, a.state)},
+		describeItems([]string{"rest", "parts", "list", "many", "sketch", "cells"}, a.items)...)
 }
 
 func describeItems(names []string, items []item) (lines []string) {
@@ -99,7 +107,7 @@ func Accepts(s *Session, msg []byte) bool {
 // Greedy is a request that asks n times for everything.
 func Greedy(t *Tree, n, limit int) []byte {
 	h := headOf(t, SessionConfig{})
-	h.round, h.width, h.limit = 1, 16, limit
+	h.round, h.width, h.limit = 1, 16, max(limit, minMessage)
 	items := make([]item, n)
 	for i := range items {
 		items[i] = item{op: opList, r: Full}
@@ -125,7 +133,7 @@ func (s *Session) EqualAnswer(round uint64) []byte {
 
 // StrayAnswer lists one element, at position zero, for the first thing asked.
 func (s *Session) StrayAnswer() []byte {
-	it := item{op: opList, r: s.flight[0].r, data: make([]byte, 8+s.head.width)}
+	it := item{op: opList, r: s.flight[0].r, data: make([]byte, listedSize(s.flight[0].r, s.head.width))}
 	a := answer{round: s.head.round, answered: 1, state: make([]byte, stateSize), items: []item{it}}
 	return a.encode()
 }

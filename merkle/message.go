@@ -3,14 +3,16 @@ package merkle
 import (
 	"encoding/binary"
 	"errors"
+	"math/bits"
 
 	"github.com/eventual-go/eventual/internal/wire"
 )
 
-// Messages are flat msgpack arrays: a head, then three values for each item.
+// Messages are flat msgpack arrays: a head, then the values of the items.
 //
-//	request: 0, version, format, secret, epoch, round, width, limit, items...
-//	answer:  1, round, answered, state (8 bytes, or none where no item follows), items...
+//	request: 0, version, format, secret, epoch, round<<4 | width−1, limit, items...
+//	answer:  1, round                                  (nothing that was asked about differs)
+//	answer:  1, round, answered, [state (4 bytes), items...]
 //	refusal: 2, version, format, secret, epoch
 //
 // The first value of a request and of a refusal and the refusal's fields are
@@ -22,13 +24,12 @@ const (
 )
 
 const (
-	messageVersion = 1
-	elementFormat  = 1 // what Hasher computes
+	messageVersion = 2
+	elementFormat  = 2 // what Hasher computes
 
-	headValues    = 8
-	answerValues  = 4
+	headValues    = 7
+	answerValues  = 4 // with items
 	refusalValues = 5
-	itemValues    = 3
 
 	headSize = 40 // the most that a head takes
 )
@@ -37,18 +38,28 @@ type op uint8
 
 const (
 	// Asked: is this your sum of the range? data: width or 16 bytes.
-	// Answered to opCheck: the sum outside of the positions. data: 16 bytes.
+	// Answered to opRest: the sum outside of the blocks. data: 16 bytes.
 	opSum op = iota
 	// Both ways: the sums of the range's parts. data: width bytes each.
-	// Answered without data: the range differs, ask again.
+	// Answered without data: the range differs, ask again in another way.
 	opParts
 	// Asked: what do you have in the range? data: none.
 	// Answered: the elements in the range. data: position and width bytes each.
 	opList
-	// Asked: what is your sum of the range without these positions?
-	// data: 8 bytes each, ascending.
+	// Asked: what is your sum of the range without these blocks?
+	// data: depth and position of each, ascending.
 	// Answered: too many to list, all at one position. data: none.
 	opRest
+	// Asked, alone, of everything: is this your root? If not, what is your sketch like?
+	// data: 16 bytes.
+	// Answered: size and estimator of the sketch and its first cells; see sketch.go.
+	opSketch
+	// Asked, alone, of everything: cells of the sketch. data: the state that the
+	// cells before belong to, the first cell, and how many the table is to have.
+	// Answered: cells, from the first, or all if the state is another.
+	opCells
+
+	ops
 )
 
 // item is a question about a range, or the answer to one.
@@ -56,6 +67,8 @@ type item struct {
 	op   op
 	r    Range
 	data []byte
+
+	list bool // not sent: the range is to be listed, if that fits a message
 }
 
 // size is an upper bound of what the item takes in a message.
@@ -68,17 +81,31 @@ func sizeOf(r Range, data int) int {
 	return 1 + (2 + 16) + 3 + data
 }
 
-// explicit is the depth written for a range that is not one block.
-const explicit = maxDepth + 1
+// An item is a code of operation and depth, the range, which has no value if it is
+// everything, and the data.
+const (
+	explicit = maxDepth + 1 // the depth written for a range that is not one block
+	depths   = explicit + 1
+)
+
+func (it *item) values() int {
+	if it.r == Full {
+		return 2
+	}
+	return 3
+}
 
 func (it *item) write(w *wire.Writer) {
 	depth, ok := it.r.aligned()
-	if !ok {
-		w.Uint(uint64(it.op)<<5 | explicit)
+	switch {
+	case !ok:
+		w.Uint(uint64(it.op)*depths + explicit)
 		ends := binary.BigEndian.AppendUint64(nil, uint64(it.r.From))
 		w.Bytes(binary.BigEndian.AppendUint64(ends, uint64(it.r.To)))
-	} else {
-		w.Uint(uint64(it.op)<<5 | uint64(depth))
+	case depth == 0:
+		w.Uint(uint64(it.op) * depths)
+	default:
+		w.Uint(uint64(it.op)*depths + uint64(depth))
 		w.Uint(uint64(it.r.From) >> (64 - 4*depth))
 	}
 	w.Bytes(it.data)
@@ -86,13 +113,16 @@ func (it *item) write(w *wire.Writer) {
 
 func readItem(r *wire.Reader) item {
 	code := r.Uint()
-	if code >= 1<<7 {
+	if code >= uint64(ops)*depths {
 		r.Fail("unknown item")
 	}
-	it := item{op: op(code >> 5)}
-	if depth := int(code & 31); depth == explicit {
+	it := item{op: op(code / depths)}
+	switch depth := int(code % depths); depth {
+	case explicit:
 		it.r = readEnds(r)
-	} else {
+	case 0:
+		it.r = Full
+	default:
 		it.r = readBlock(r, depth)
 	}
 	it.data = r.Bytes()
@@ -117,12 +147,23 @@ func readEnds(r *wire.Reader) Range {
 
 func readBlock(r *wire.Reader, depth int) Range {
 	prefix := r.Uint()
-	if depth > maxDepth || depth < maxDepth && prefix>>(4*depth) != 0 {
+	if depth < maxDepth && prefix>>(4*depth) != 0 {
 		r.Fail("block out of range")
 		return Range{}
 	}
 	return block(Position(prefix<<(64-4*depth)), depth)
 }
+
+// limitCode is a number of bytes of at least minMessage in one value below 169:
+// the code of the largest number that has one and is no larger.
+func limitCode(n int) uint64 {
+	shift := bits.Len(uint(n)) - 10
+	return uint64(8*shift + n>>(shift+6) - 8)
+}
+
+func limitOf(code uint64) int { return int(8+code%8) << (code/8 + 6) }
+
+const maxLimitCode = 168 // of 1 << 30
 
 // head is what the two sides must agree on, and what the answer depends on.
 type head struct {
@@ -168,16 +209,22 @@ func (h *head) readAspects(r *wire.Reader) {
 
 func (h *head) request(items []item) []byte {
 	w := wire.NewWriter(nil)
-	w.Array(headValues + itemValues*len(items))
+	w.Array(headValues + valuesOf(items))
 	w.Uint(kindRequest)
 	h.writeAspects(w)
-	w.Uint(h.round)
-	w.Uint(uint64(h.width))
-	w.Uint(uint64(h.limit))
+	w.Uint(h.round<<4 | uint64(h.width-1))
+	w.Uint(limitCode(h.limit))
 	for i := range items {
 		items[i].write(w)
 	}
 	return w.Done()
+}
+
+func valuesOf(items []item) (n int) {
+	for i := range items {
+		n += items[i].values()
+	}
+	return n
 }
 
 func (h *head) refusal() []byte {
@@ -202,10 +249,9 @@ func (h *head) readRequest(msg []byte) (o head, items []item, differ *Incomparab
 	if differ = h.differs(&o); differ != nil && r.Err() == nil {
 		return o, nil, differ, nil
 	}
-	o.round, o.width, o.limit = r.Uint(), small(r, maxWidth), small(r, 1<<30)
-	if o.width < 1 || o.limit < minMessage {
-		r.Fail("width or limit too small")
-	}
+	round := r.Uint()
+	o.round, o.width = round>>4, int(round&15)+1
+	o.limit = limitOf(uint64(small(r, maxLimitCode)))
 	items = readItems(r, n-headValues)
 	return o, items, nil, messageError(r.Close())
 }
@@ -221,19 +267,21 @@ func small(r *wire.Reader, most uint64) int {
 }
 
 func readItems(r *wire.Reader, values int) []item {
-	if r.Err() != nil {
-		return nil
-	}
-	if values < 0 || values%itemValues != 0 {
+	if values < 0 {
 		r.Fail("array of another length")
 		return nil
 	}
-	items := make([]item, 0, values/itemValues)
-	for range values / itemValues {
-		items = append(items, readItem(r))
-		if r.Err() != nil {
-			return nil
-		}
+	items := make([]item, 0, values/2)
+	for values > 0 && r.Err() == nil {
+		it := readItem(r)
+		values -= it.values()
+		items = append(items, it)
+	}
+	if values < 0 {
+		r.Fail("array of another length")
+	}
+	if r.Err() != nil {
+		return nil
 	}
 	return items
 }
@@ -241,18 +289,30 @@ func readItems(r *wire.Reader, values int) []item {
 // answer is what a responder says to a request.
 type answer struct {
 	round    uint64
+	all      bool   // nothing that was asked about differs
 	answered int    // so many pieces of the request, from its start
-	state    []byte // changes when the responder's tree does
+	state    []byte // changes when the responder's tree does; of answers with items
 	items    []item // for the pieces that differ, in the request's order
 }
 
 func (a *answer) encode() []byte {
 	w := wire.NewWriter(nil)
-	w.Array(answerValues + itemValues*len(a.items))
+	switch {
+	case a.all:
+		w.Array(answerValues - 2)
+	case len(a.items) == 0:
+		w.Array(answerValues - 1)
+	default:
+		w.Array(answerValues + valuesOf(a.items))
+	}
 	w.Uint(kindAnswer)
 	w.Uint(a.round)
-	w.Uint(uint64(a.answered))
-	w.Bytes(a.state)
+	if !a.all {
+		w.Uint(uint64(a.answered))
+	}
+	if len(a.items) > 0 {
+		w.Bytes(a.state)
+	}
 	for i := range a.items {
 		a.items[i].write(w)
 	}
@@ -273,10 +333,16 @@ func (h *head) readAnswer(msg []byte) (a answer, err error) {
 	default:
 		r.Fail("not an answer")
 	}
-	a.round, a.answered, a.state = r.Uint(), small(r, 1<<30), r.Bytes()
-	a.items = readItems(r, n-answerValues)
-	if len(a.items) == 0 && len(a.state) != 0 || len(a.items) > 0 && len(a.state) != stateSize {
-		r.Fail("state of another length")
+	a.round = r.Uint()
+	if a.all = n == answerValues-2; !a.all {
+		a.answered = small(r, 1<<30)
+	}
+	if n >= answerValues {
+		a.state = r.Bytes()
+		a.items = readItems(r, n-answerValues)
+		if len(a.state) != stateSize || len(a.items) == 0 {
+			r.Fail("state of another length, or of nothing")
+		}
 	}
 	return a, messageError(r.Close())
 }

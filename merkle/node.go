@@ -133,15 +133,41 @@ func (n *node) walk(base Position, depth int, r Range, yield func(*entry) bool) 
 
 // span returns the entries of a leaf that lie in r.
 func (n *node) span(r Range) []entry {
-	at := func(p Position) int {
-		i, _ := slices.BinarySearchFunc(n.items, p, func(e entry, p Position) int { return cmp.Compare(e.pos, p) })
-		return i
-	}
-	from, to := at(r.From), len(n.items)
-	if r.To != Full.To {
-		to = at(r.To + 1)
+	from, to := n.from(r.From), len(n.items)
+	if to > 0 && n.items[to-1].pos > r.To {
+		to = from
+		for to < len(n.items) && n.items[to].pos <= r.To {
+			to++
+		}
 	}
 	return n.items[from:to]
+}
+
+// from returns the index of the first entry of a leaf that is not below p.
+func (n *node) from(p Position) int {
+	lo, hi := 0, len(n.items)
+	for lo < hi {
+		if mid := int(uint(lo+hi) >> 1); n.items[mid].pos < p {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	return lo
+}
+
+// near returns the entries of a block, of the root: without the detours of walk.
+func (n *node) near(r Range) []entry {
+	for depth := 0; n != nil; depth++ {
+		switch {
+		case n.kids == nil:
+			return n.span(r)
+		case depth == idDepth: // more than a leaf holds share 32 bits
+			return n.gather(nil)
+		}
+		n = n.kids[r.From.digit(depth)]
+	}
+	return nil
 }
 
 // eachKid calls fn for the children that have positions in r.

@@ -1,14 +1,11 @@
 package merkle
 
-import (
-	"encoding/binary"
-	"slices"
-)
+import "slices"
 
 const (
 	listMax   = 32 // so many elements are listed rather than summed up in parts
 	maxWidth  = 16
-	stateSize = 8
+	stateSize = 4
 )
 
 // Responder answers the messages of [Session]s. It keeps nothing between two
@@ -29,7 +26,7 @@ func NewResponder(t *Tree, cfg SessionConfig) *Responder {
 
 // Step answers one message. The answer is at most MaxMessage bytes and is the
 // caller's; msg is not kept. The cost is O(len(msg) log n) plus that of the
-// answer, whatever the message says. A message that is not one of a session's
+// answer and of one fold of the sketch, whatever the message says. A message that is not one of a session's
 // is a [*MessageError]. Where the two sides are not comparable, the answer says
 // so and makes the session fail with an [*IncomparableError].
 func (r *Responder) Step(msg []byte) (reply []byte, err error) {
@@ -41,13 +38,16 @@ func (r *Responder) Step(msg []byte) (reply []byte, err error) {
 		return r.head.refusal(), nil
 	}
 	for i := range items {
-		if reason := items[i].invalid(asked.width); reason != "" {
+		if reason := items[i].invalid(asked.width, len(items) == 1); reason != "" {
 			return nil, &MessageError{Offset: len(msg), Reason: reason}
 		}
 	}
 	out := replier{tree: r.tree, width: asked.width, room: min(asked.limit, r.cfg.MaxMessage) - headSize}
 	return out.answer(asked.round, items).encode(), nil
 }
+
+// stateOf is what tells one state of a tree from another.
+func stateOf(t *Tree) []byte { return t.Root().short(stateSize).append(nil, stateSize) }
 
 func (r *Responder) serves(items []item) bool {
 	for i := range items {
@@ -59,7 +59,7 @@ func (r *Responder) serves(items []item) bool {
 }
 
 // invalid says what is wrong with an item of a request, if anything is.
-func (it *item) invalid(width int) string {
+func (it *item) invalid(width int, alone bool) string {
 	ok := false
 	switch it.op {
 	case opSum:
@@ -70,23 +70,17 @@ func (it *item) invalid(width int) string {
 	case opList:
 		ok = len(it.data) == 0
 	case opRest:
-		ok = len(it.data)%8 == 0 && ascending(it.r, it.data)
+		_, ok = readBlocks(it.r, it.data)
+	case opSketch:
+		ok = alone && it.r == Full && len(it.data) == maxWidth
+	case opCells:
+		_, valid := readWish(it.data)
+		ok = alone && it.r == Full && valid
 	}
 	if !ok {
 		return "item does not fit its range"
 	}
 	return ""
-}
-
-// ascending reports whether data is ascending positions in r.
-func ascending(r Range, data []byte) bool {
-	for i := 0; i < len(data); i += 8 {
-		p := binary.BigEndian.Uint64(data[i:])
-		if !r.Contains(Position(p)) || i > 0 && p <= binary.BigEndian.Uint64(data[i-8:]) {
-			return false
-		}
-	}
-	return true
 }
 
 // replier builds one answer, in two passes: the first names all pieces that
@@ -103,14 +97,15 @@ type replier struct {
 }
 
 func (o *replier) answer(round uint64, items []item) *answer {
+	all := true
 	for i := range items {
-		if !o.name(&items[i]) {
+		if all = o.name(&items[i]); !all {
 			break
 		}
 	}
 	a := &answer{round: round, answered: o.answered, items: o.named}
-	if len(a.items) > 0 {
-		a.state = binary.BigEndian.AppendUint64(nil, o.tree.Root().Lo)
+	if a.all = all && len(a.items) == 0; !a.all && len(a.items) > 0 {
+		a.state = stateOf(o.tree)
 		o.describeAll()
 	}
 	return a
@@ -130,9 +125,14 @@ func (o *replier) name(it *item) bool {
 	case opParts:
 		return o.parts(it)
 	case opList:
-		return o.piece(it.r, false)
+		return o.add(item{op: opParts, r: it.r, list: true})
+	case opSketch:
+		return o.sketch(it)
+	case opCells:
+		return o.only(o.cells(it))
 	default:
-		left := rest(o.tree, it.r, it.data).short(maxWidth)
+		blocks, _ := readBlocks(it.r, it.data)
+		left := rest(o.tree, it.r, blocks).short(maxWidth)
 		return o.add(item{op: opSum, r: it.r, data: left[:]})
 	}
 }
@@ -174,7 +174,7 @@ func (o *replier) describeAll() {
 		if it.op != opParts {
 			continue
 		}
-		full := o.describe(it.r)
+		full := o.describe(it)
 		if size += len(full.data); size > o.room {
 			return
 		}
@@ -182,14 +182,15 @@ func (o *replier) describeAll() {
 	}
 }
 
-// describe says what there is in r: a list where it is short, and otherwise
-// the sums of its parts. What it returns fits into the share.
-func (o *replier) describe(r Range) item {
+// describe says what there is in a range: a list where it is short or was asked
+// for, and otherwise the sums of its parts. What it returns fits into the share.
+func (o *replier) describe(named *item) item {
+	r := named.r
 	_, count := o.tree.Sum(r)
-	fits := sizeOf(r, count*(suffixSize(r)+o.width)) <= o.share()
+	fits := sizeOf(r, count*listedSize(r, o.width)) <= o.share()
 	point := r.From == r.To
 	switch {
-	case fits && (count <= listMax || point):
+	case fits && (count <= listMax || named.list || point):
 		return item{op: opList, r: r, data: list(o.tree, r, o.width)}
 	case point:
 		return item{op: opRest, r: r}
@@ -198,13 +199,47 @@ func (o *replier) describe(r Range) item {
 	}
 }
 
-// rest sums up what lies in r, but for the given positions.
-func rest(t *Tree, r Range, positions []byte) Fingerprint {
+// rest sums up what lies in r, but for the given blocks.
+func rest(t *Tree, r Range, blocks []Range) Fingerprint {
 	sum, _ := t.Sum(r)
-	for ; len(positions) > 0; positions = positions[8:] {
-		p := Position(binary.BigEndian.Uint64(positions))
-		at, _ := t.Sum(Range{p, p})
-		sum = sum.Sub(at)
+	for _, b := range blocks {
+		in, _ := t.Sum(b.clip(r))
+		sum = sum.Sub(in)
 	}
 	return sum
+}
+
+// appendBlock writes the depth and the position of a block.
+func appendBlock(dst []byte, r Range) []byte {
+	depth := idDepth
+	if r.From == r.To {
+		depth = maxDepth
+	}
+	dst = append(dst, byte(depth))
+	for shift := 56; shift >= 64-4*depth; shift -= 8 {
+		dst = append(dst, byte(r.From>>shift))
+	}
+	return dst
+}
+
+// readBlocks reads blocks, and reports whether they ascend, do not overlap and have
+// something in r.
+func readBlocks(r Range, data []byte) (out []Range, ok bool) {
+	out = make([]Range, 0, len(data)/(1+idDepth/2))
+	for len(data) > 0 {
+		depth := int(data[0])
+		if depth != idDepth && depth != maxDepth || len(data) < 1+depth/2 {
+			return nil, false
+		}
+		var pos Position
+		for i, b := range data[1 : 1+depth/2] {
+			pos |= Position(b) << (56 - 8*i)
+		}
+		b := block(pos, depth)
+		if n := len(out); b.clip(r).isEmpty() || n > 0 && b.From <= out[n-1].To {
+			return nil, false
+		}
+		out, data = append(out, b), data[1+depth/2:]
+	}
+	return out, true
 }

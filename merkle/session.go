@@ -9,7 +9,7 @@ const (
 	minMessage        = 512
 	defaultMaxMessage = 64 << 10
 	defaultMaxRounds  = 10_000
-	defaultWidth      = 8
+	defaultWidth      = 6
 )
 
 // SessionConfig says what is compared and within which bounds. The zero value
@@ -33,7 +33,7 @@ type SessionConfig struct {
 	// example the epoch of a partition map. If zero, nothing else.
 	Epoch uint64
 
-	width int // of short fingerprints in bytes; if zero, 8
+	width int // of short fingerprints in bytes; if zero, 6
 }
 
 func (c SessionConfig) withDefaults() SessionConfig {
@@ -61,11 +61,13 @@ func (c SessionConfig) withDefaults() SessionConfig {
 // it by dropping it.
 //
 // How a session finds the differences is its own affair and may change: callers
-// see messages, and in the end positions.
+// see messages, and in the end differences.
 type Session struct {
 	tree *Tree
 	cfg  SessionConfig
 	head head
+
+	climb *climb // not nil while sketches are compared
 
 	pending []task // a stack: what is found out last is looked into first
 	flight  []task // what the message under way asks
@@ -73,11 +75,12 @@ type Session struct {
 
 	found    []Difference // not yet taken
 	checks   []Range      // what was not equal at first, to be checked at the end
-	known    []Position   // of all differences within checks
+	known    []Range      // of all differences found
 	sorted   int          // so many of them, from the start, are sorted
 	checking bool
 
 	state    []byte // of the responder, as it was first seen
+	last     []byte // the same, as it was last seen
 	moved    bool   // the responder's state changed meanwhile
 	failed   bool   // a check did not hold
 	done     bool
@@ -93,9 +96,12 @@ type task struct {
 type taskKind uint8
 
 const (
-	taskRoot    taskKind = iota // whether it differs, by whole fingerprints
+	taskSketch  taskKind = iota // whether it differs, and if so, where, by sketches
+	taskRoot                    // whether it differs, by whole fingerprints
 	taskSum                     // whether it differs, by short fingerprints
 	taskDiffers                 // where it differs
+	taskList                    // where it differs, by a list
+	taskCells                   // more of the peer's sketch
 	taskCheck                   // whether all its differences are known
 	taskRecheck                 // the same, once they were looked for with whole fingerprints
 )
@@ -106,7 +112,11 @@ func NewSession(t *Tree, cfg SessionConfig) *Session {
 	s := &Session{tree: t.Snapshot(), cfg: cfg, head: headOf(t, cfg)}
 	s.head.width, s.head.limit = cfg.width, cfg.MaxMessage
 	for _, r := range slices.Backward(cfg.Ranges) {
-		s.pending = append(s.pending, task{r, taskRoot})
+		kind := taskRoot
+		if r == Full && s.tree.sketchable() {
+			kind = taskSketch
+		}
+		s.pending = append(s.pending, task{r, kind})
 	}
 	s.done = len(s.pending) == 0
 	s.verified = s.done
@@ -151,14 +161,16 @@ func (s *Session) Step(msg []byte) (next []byte, err error) {
 // Done reports whether the session is finished, also by an error.
 func (s *Session) Done() bool { return s.done }
 
-// Verified reports whether the session finished and a check with whole
-// fingerprints held: that outside of the positions found, both sides held the
-// same in all ranges. False before the end, after an error, and where the
-// responder's tree changed in between: compare again then.
+// Verified reports whether the session finished and found all that differed, as
+// far as it can tell: on the way by ranges, because the sums of 16 bytes of what is
+// outside of the differences are equal; on the way by a sketch, because nothing was
+// left in its cells, which hides a changed key with a chance of 2^-32 until the next
+// session. False before the end, after an error, and where the responder's tree
+// changed in between in a way that matters: compare again then.
 func (s *Session) Verified() bool { return s.verified }
 
-// Diff returns the differences found so far and not yet taken, each position
-// once. The slice is the session's until the next call of Take or Step.
+// Diff returns the differences found so far and not yet taken, each range once. The
+// slice is the session's until the next call of Take or Step.
 func (s *Session) Diff() []Difference { return s.found }
 
 // Take returns Diff and forgets it, so that a caller can work on differences

@@ -106,10 +106,10 @@ func (s *sketch) copyPage(n uint32) {
 
 // fold returns the table of m cells, no more than s has.
 func (s *sketch) fold(m int) table {
-	out := make(table, m)
+	out, f := make(table, m), foldingTo(m)
 	for i, p := range s.pages {
 		for j := range pageCells {
-			c := &out[foldTo(uint32(i*pageCells+j), m)]
+			c := &out[f.at(uint32(i*pageCells+j))]
 			c.id ^= p.ids[j]
 			c.check += p.checks[j]
 		}
@@ -134,8 +134,6 @@ func (e *estimator) difference(o *estimator) int {
 	}
 	return sum
 }
-
-const hintCells = 8
 
 // resketch does to the sketch what by was to the tree: update takes the old ids out
 // and puts the new ones in. Where the tree has outgrown the sketch, or the two are at

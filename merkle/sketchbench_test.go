@@ -23,7 +23,7 @@ func BenchmarkSketch(b *testing.B) {
 		t := tableOf(1300, ids[:1000]...)
 		for b.Loop() {
 			u := append(table(nil), t...)
-			if _, ok := u.decode(); !ok {
+			if _, _, ok := u.decode(); !ok {
 				b.Fatal()
 			}
 		}

@@ -2,7 +2,7 @@ package merkle
 
 import (
 	"bytes"
-	"encoding/binary"
+	"cmp"
 	"slices"
 )
 
@@ -30,12 +30,18 @@ func (s *Session) send() {
 func (s *Session) ask(t task) item {
 	sum, count := s.tree.Sum(t.r)
 	switch t.kind {
+	case taskSketch:
+		return item{op: opSketch, r: t.r, data: sum.short(maxWidth).append(nil, maxWidth)}
+	case taskCells:
+		return s.climb.ask()
+	case taskList:
+		return item{op: opList, r: t.r}
 	case taskRoot:
 		return item{op: opSum, r: t.r, data: sum.short(maxWidth).append(nil, maxWidth)}
 	case taskSum:
 		return item{op: opSum, r: t.r, data: sum.short(s.head.width).append(nil, s.head.width)}
 	case taskCheck, taskRecheck:
-		return item{op: opRest, r: t.r, data: s.knownIn(t.r)}
+		return item{op: opRest, r: t.r, data: blocks(s.knownIn(t.r))}
 	}
 	if t.r.From != t.r.To && count > listMax {
 		return item{op: opParts, r: t.r, data: sums(s.tree, t.r, s.head.width)}
@@ -71,6 +77,9 @@ func (s *Session) match(a *answer) (results []result, reason string) {
 	if a.round != s.head.round {
 		return nil, "answer to another message"
 	}
+	if a.all {
+		a.answered = len(s.flight)
+	}
 	if a.answered < 1 || a.answered > len(s.flight) {
 		return nil, "answer to more or less than was asked"
 	}
@@ -82,7 +91,7 @@ func (s *Session) match(a *answer) (results []result, reason string) {
 			res.item, res.equal = items[0], false
 			items = items[1:]
 		}
-		if !res.valid(s.head.width) {
+		if !s.valid(&res, a.state) {
 			return nil, "answer does not fit its range"
 		}
 		more = more || !res.isName()
@@ -103,15 +112,26 @@ func (res *result) isName() bool {
 }
 
 // valid checks the answer to one piece, and reads its list where it is one.
-func (res *result) valid(width int) bool {
-	if res.equal {
-		return res.kind == taskRoot || res.kind == taskSum
-	}
+func (s *Session) valid(res *result, state []byte) bool {
 	it := &res.item
-	if res.kind >= taskCheck {
-		return it.op == opSum && len(it.data) == maxWidth
+	switch res.kind {
+	case taskSketch:
+		if !res.equal && it.op == opSketch {
+			return len(it.data) == sketchSize && 1<<it.data[0] >= cellsFor(minSketched) && it.data[0] <= placeBits
+		}
+	case taskCells:
+		return !res.equal && it.op == opCells && s.climb.valid(it.data, state)
+	case taskCheck, taskRecheck:
+		return !res.equal && it.op == opSum && len(it.data) == maxWidth
 	}
-	ok := res.isName()
+	if res.equal {
+		return res.kind <= taskSum
+	}
+	return res.validRange(s.head.width)
+}
+
+func (res *result) validRange(width int) bool {
+	it, ok := &res.item, res.isName()
 	switch it.op {
 	case opParts:
 		parts := len(it.r.parts())
@@ -146,28 +166,33 @@ func (s *Session) watch(state []byte) {
 	if s.state == nil {
 		s.state = bytes.Clone(state)
 	}
+	s.last = bytes.Clone(state)
 	s.moved = s.moved || !bytes.Equal(s.state, state)
 }
 
 // learn draws from one answer what is now known, and what is to be asked next.
 func (s *Session) learn(res *result) []task {
-	if res.kind == taskRoot {
+	if res.kind == taskRoot || res.kind == taskSketch && res.item.op != opSketch {
 		s.checks = append(s.checks, res.r)
 	}
 	switch res.item.op {
+	case opSketch:
+		return s.sketched(res)
+	case opCells:
+		return s.fetched(res)
 	case opSum:
 		return s.check(res)
 	case opParts:
 		if res.isName() {
-			return []task{{res.r, taskDiffers}}
+			return []task{{res.r, max(res.kind, taskDiffers)}}
 		}
 		return s.unequal(res)
 	case opList:
-		s.report(compare(elements(s.tree, res.r, s.head.width), res.list))
+		s.report(compare(res.r, elements(s.tree, res.r, s.head.width), res.list))
 	case opRest:
-		d := Difference{Position: res.r.From, Theirs: true}
+		d := Difference{Range: res.r, Theirs: true}
 		for e := range s.tree.entries(res.r) {
-			d.Mine, d.Keys = true, append(d.Keys, e.key)
+			d.mine(e.key)
 		}
 		s.report([]Difference{d})
 	}
@@ -185,16 +210,14 @@ func (s *Session) unequal(res *result) (next []task) {
 	return next
 }
 
-// report adds differences, except for positions that were known before.
+// report adds differences, except where some were known before.
 func (s *Session) report(found []Difference) {
 	for _, d := range found {
-		if s.checking {
-			if _, again := slices.BinarySearch(s.known[:s.sorted], d.Position); again {
-				continue
-			}
+		if s.checking && len(within(s.known[:s.sorted], d.Range)) > 0 {
+			continue
 		}
 		s.found = append(s.found, d)
-		s.known = append(s.known, d.Position)
+		s.known = append(s.known, d.Range)
 	}
 }
 
@@ -205,14 +228,14 @@ func (s *Session) plan() {
 	if s.checking {
 		kind = taskRecheck
 	}
-	slices.Sort(s.known)
-	s.known = slices.Compact(s.known)
+	slices.SortFunc(s.known, func(a, b Range) int { return cmp.Compare(a.From, b.From) })
 	s.sorted, s.checking = len(s.known), true
-	most := (s.cfg.MaxMessage - headSize - sizeOf(Range{1, 2}, 0)) / 8
+	const blockSize = 1 + maxDepth/2
+	most := (s.cfg.MaxMessage - headSize - sizeOf(Range{1, 2}, 0)) / blockSize
 	var next []task
 	for _, r := range s.checks {
-		for in := s.within(r); len(in) > most; in = in[most:] {
-			upTo := in[most-1]
+		for in := within(s.known, r); len(in) > most; in = in[most:] {
+			upTo := min(in[most-1].To, in[most].From-1)
 			next = append(next, task{Range{r.From, upTo}, kind})
 			r.From = upTo + 1
 		}
@@ -223,21 +246,23 @@ func (s *Session) plan() {
 	s.pending = append(s.pending, next...)
 }
 
-// within returns the positions in r that were known when checking was planned.
-func (s *Session) within(r Range) []Position {
-	sorted := s.known[:s.sorted]
-	from, _ := slices.BinarySearch(sorted, r.From)
-	to, found := slices.BinarySearch(sorted, r.To)
+// within returns those of ascending ranges that have something in r.
+func within(ranges []Range, r Range) []Range {
+	from, _ := slices.BinarySearchFunc(ranges, r.From, func(k Range, p Position) int { return cmp.Compare(k.To, p) })
+	to, found := slices.BinarySearchFunc(ranges, r.To, func(k Range, p Position) int { return cmp.Compare(k.From, p) })
 	if found {
 		to++
 	}
-	return sorted[from:to]
+	return ranges[from:max(from, to)]
 }
 
-func (s *Session) knownIn(r Range) []byte {
-	var out []byte
-	for _, p := range s.within(r) {
-		out = binary.BigEndian.AppendUint64(out, uint64(p))
+// knownIn are the blocks of the differences in r that were known when checking was
+// planned.
+func (s *Session) knownIn(r Range) []Range { return within(s.known[:s.sorted], r) }
+
+func blocks(ranges []Range) (out []byte) {
+	for _, r := range ranges {
+		out = appendBlock(out, r)
 	}
 	return out
 }

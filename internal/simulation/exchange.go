@@ -102,5 +102,5 @@ func (a *replication) checkRound(rd *antientropy.Round, x *exchange) {
 
 // left reports whether a round left a key to deltas.
 func left(rd *antientropy.Round, hasher *merkle.Hasher, key string) bool {
-	return slices.Contains(rd.Deferred(), hasher.Position(key))
+	return slices.ContainsFunc(rd.Deferred(), func(at merkle.Range) bool { return at.Contains(hasher.Position(key)) })
 }

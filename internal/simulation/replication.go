@@ -29,7 +29,7 @@ type replication struct {
 
 // peer is what a node remembers of another.
 type peer struct {
-	deferred []merkle.Position // left to deltas by the last round
+	deferred []merkle.Range // left to deltas by the last round
 }
 
 func (r *run) newReplication(n *node) *replication {
