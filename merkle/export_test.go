@@ -10,11 +10,11 @@ func Masked(secret []byte, mask Position) *Hasher {
 	return h
 }
 
-// MaskedIDs returns a hasher of which only the masked bits of a sketch's id count,
-// so that elements are confused there.
-func MaskedIDs(secret []byte, mask uint64) *Hasher {
+// MaskedIDs returns a hasher of which only the masked bits of a position and of a
+// sketch's id count, so that elements are confused.
+func MaskedIDs(secret []byte, mask Position, ids uint64) *Hasher {
 	h := NewHasher(secret)
-	h.idMask = mask
+	h.mask, h.idMask = mask, ids
 	return h
 }
 
@@ -177,3 +177,35 @@ func (t *Tree) SketchCells() int { return t.sketch.cells() }
 func (h *Hasher) ID(key string, st Fingerprint) uint64 {
 	return h.sketchID(h.Position(key), h.Element(key, st))
 }
+
+// Ops names what an answer to s consists of, each once, in order.
+func (s *Session) Ops(msg []byte) (names []string) {
+	a, err := s.head.readAnswer(msg)
+	if err != nil {
+		return []string{err.Error()}
+	}
+	for _, it := range a.items {
+		name := []string{"rest", "parts", "list", "many", "sketch", "cells"}[it.op]
+		if len(names) == 0 || names[len(names)-1] != name {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// LyingCells is an answer to a question for cells that claims that the sketch is of
+// the given ids, so that what it differs by is not in the tree; nil to other messages.
+func (s *Session) LyingCells(ids ...uint64) []byte {
+	if s.climb == nil || s.flight[0].kind != taskCells {
+		return nil
+	}
+	t := s.tree.sketch.fold(s.climb.want)
+	for _, id := range ids {
+		t.add(id, -1)
+	}
+	a := answer{round: s.head.round, answered: 1, state: []byte("lies"), items: []item{{op: opCells, r: Full, data: t.append(nil)}}}
+	return a.encode()
+}
+
+// Suspects reports whether a session found the sketch at odds with the tree.
+func (t *Tree) Suspects() bool { return t.sketch != nil && t.sketch.suspect.Load() }

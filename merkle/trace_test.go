@@ -14,19 +14,39 @@ import (
 
 var rewrite = flag.Bool("rewrite", false, "write the golden traces anew")
 
-// A whole session, message by message. A change of this file is a change of the
-// protocol: it needs a new message version unless old peers understand it.
+// Whole sessions, message by message: by a sketch, and by ranges. A change of these
+// files is a change of the protocol: it needs a new message version unless old peers
+// understand it.
 func TestTraceOfASession(t *testing.T) {
 	h := merkle.NewHasher([]byte("golden"))
-	a := numbered(100)
-	b := numbered(100)
-	delete(b, "3")
-	b["7"] = state(1234)
-	b["only b"] = state(1)
+	part := merkle.SessionConfig{Ranges: []merkle.Range{{From: 0x0123 << 48, To: merkle.Full.To}}}
+	for _, c := range []struct {
+		name string
+		n    int
+		cfg  merkle.SessionConfig
+	}{
+		{"testdata/session.golden", 100, part},
+		{"testdata/sketch.golden", 300, merkle.SessionConfig{}},
+	} {
+		a, b := numbered(c.n), numbered(c.n)
+		delete(b, "3")
+		b["7"] = state(1234)
+		for i := range c.n / 100 {
+			b[fmt.Sprint("only b", i)] = state(1)
+		}
+		got := trace(t, merkle.NewSession(a.tree(h), c.cfg), merkle.NewResponder(b.tree(h), merkle.SessionConfig{}))
+		if *rewrite {
+			require.NoError(t, os.MkdirAll("testdata", 0o755))
+			require.NoError(t, os.WriteFile(c.name, []byte(got), 0o644))
+		}
+		want, err := os.ReadFile(c.name)
+		require.NoError(t, err)
+		require.Equal(t, string(want), got, "run with -rewrite, and review the difference")
+	}
+}
 
+func trace(t *testing.T, s *merkle.Session, r *merkle.Responder) string {
 	var out strings.Builder
-	s := merkle.NewSession(a.tree(h), merkle.SessionConfig{Ranges: []merkle.Range{{From: 0x0123 << 48, To: merkle.Full.To}}})
-	r := merkle.NewResponder(b.tree(h), merkle.SessionConfig{})
 	_, err := run(s, func(msg []byte) ([]byte, error) {
 		reply, err := r.Step(msg)
 		for _, m := range [][]byte{msg, reply} {
@@ -40,15 +60,7 @@ func TestTraceOfASession(t *testing.T) {
 		fmt.Fprintln(&out, "differs:", d.Range, d.Keys, "mine:", d.Mine, "theirs:", d.Theirs)
 	}
 	fmt.Fprintln(&out, "verified:", s.Verified())
-
-	const name = "testdata/session.golden"
-	if *rewrite {
-		require.NoError(t, os.MkdirAll("testdata", 0o755))
-		require.NoError(t, os.WriteFile(name, []byte(out.String()), 0o644))
-	}
-	want, err := os.ReadFile(name)
-	require.NoError(t, err)
-	require.Equal(t, string(want), out.String(), "run with -rewrite, and review the difference")
+	return out.String()
 }
 
 // The refusals, which all versions must understand for ever.

@@ -27,6 +27,7 @@ func hashers() []*merkle.Hasher {
 		merkle.NewHasher(secret),
 		merkle.Masked(secret, 0xf00000000000000f),
 		merkle.Masked(secret, 0),
+		merkle.MaskedIDs(secret, 0xff00000000000000, 0xf00000000000000f),
 	}
 }
 

@@ -1,0 +1,250 @@
+package merkle_test
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/eventual-go/eventual/merkle"
+)
+
+var everything = []merkle.Range{merkle.Full}
+
+// apart changes c to one that lacks some of its keys and has others: d in all.
+func apart(rng *rand.Rand, c content, d int) content {
+	out := maps.Clone(c)
+	for i, key := range slices.Sorted(maps.Keys(c)) {
+		if i == d/2 {
+			break
+		}
+		delete(out, key)
+	}
+	for len(out) < len(c)-d/2+d-d/2 {
+		out[fmt.Sprint("new", rng.Uint64())] = state(1)
+	}
+	return out
+}
+
+// Each rung is taken where it is the cheapest, and what it costs is about what it
+// must.
+func TestTheLadderHasItsRungs(t *testing.T) {
+	h := merkle.NewHasher(secret)
+	half := []merkle.Range{{From: 0, To: 1<<63 - 1}}
+	for _, c := range []struct {
+		name          string
+		n, d          int
+		ranges        []merkle.Range
+		rungs         []string
+		rounds, bytes int
+	}{
+		{"equal", 20_000, 0, nil, nil, 1, 36},
+		{"hints", 20_000, 1, nil, []string{"sketch"}, 1, 260},
+		{"sketch", 20_000, 100, nil, []string{"sketch", "cells"}, 3, 2600},
+		{"sketch, many", 40_000, 5000, nil, []string{"sketch", "cells"}, 3, 80_000},
+		{"ranges, too many", 40_000, 14_600, nil, []string{"sketch", "parts", "list", "rest"}, 9, 600_000},
+		{"ranges, part", 20_000, 20, half, []string{"parts", "list", "rest"}, 4, 11_000},
+		{"ranges, small", 200, 20, nil, []string{"parts", "list", "rest"}, 4, 3200},
+		{"list", 20_000, 10_000, nil, []string{"sketch", "list", "rest"}, 5, 250_000},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			rng := rand.New(rand.NewPCG(5, uint64(c.d)))
+			a := numbered(c.n)
+			b := apart(rng, a, c.d)
+			cfg := merkle.SessionConfig{MaxMessage: 1 << 20, Ranges: c.ranges}
+			s := merkle.NewSession(a.tree(h), cfg)
+			r := merkle.NewResponder(b.tree(h), cfg)
+			var rungs []string
+			tr, err := run(s, func(msg []byte) ([]byte, error) {
+				reply, err := r.Step(msg)
+				for _, rung := range s.Ops(reply) {
+					if !slices.Contains(rungs, rung) {
+						rungs = append(rungs, rung)
+					}
+				}
+				return reply, err
+			})
+			require.NoError(t, err)
+			require.True(t, s.Verified())
+			if c.ranges == nil {
+				c.ranges = everything
+			}
+			requireFound(t, naive(h, a, b, c.ranges), s.Diff())
+			require.Equal(t, c.rungs, rungs)
+			require.LessOrEqual(t, tr.rounds, c.rounds)
+			require.LessOrEqual(t, tr.sent+tr.received, c.bytes)
+		})
+	}
+}
+
+// Trees of any two sizes, with sketches of any two sizes or none.
+func TestTreesOfDifferentSizes(t *testing.T) {
+	h := merkle.NewHasher(secret)
+	sizes := []int{0, 10, 255, 256, 1000, 9000}
+	for _, n := range sizes {
+		for _, m := range sizes {
+			for _, limit := range []int{512, 4096, 0} {
+				a, b := numbered(n), numbered(m)
+				b["0"] = state(77)
+				cfg := merkle.SessionConfig{MaxMessage: limit}
+				s := merkle.NewSession(a.tree(h), cfg)
+				tr, err := run(s, merkle.NewResponder(b.tree(h), merkle.SessionConfig{}).Step)
+				require.NoError(t, err)
+				require.True(t, s.Verified())
+				requireFound(t, naive(h, a, b, everything), s.Diff())
+				require.True(t, limit == 0 || tr.longest <= limit)
+			}
+		}
+	}
+}
+
+// Elements that a sketch takes for one another, within a tree or between two, are
+// found in the end; and nothing is reported that does not differ.
+func TestTrap25_CancellingFingerprints(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		h := merkle.MaskedIDs(secret,
+			rapid.SampledFrom([]merkle.Position{1<<64 - 1, 0xffff << 48, 0xff<<56 | 0xff, 3}).Draw(t, "positions"),
+			rapid.SampledFrom([]uint64{0xffffffff << 32, 0xffffffff<<32 | 7, 0xffffffff<<32 | 0xff}).Draw(t, "ids"))
+		rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0))
+		a := numbered(rapid.SampledFrom([]int{256, 600}).Draw(t, "keys"))
+		b := drift(rng, a, rapid.IntRange(0, 20).Draw(t, "differences"))
+		treeA, treeB := a.tree(h), b.tree(h)
+		for range 4 { // a sketch that decodes may hide something, but not for ever
+			want := naive(h, a, b, everything)
+			s := merkle.NewSession(treeA, merkle.SessionConfig{})
+			_, err := run(s, merkle.NewResponder(treeB, merkle.SessionConfig{}).Step)
+			require.NoError(t, err)
+			require.True(t, s.Verified())
+			covers(t, want, s.Diff())
+			if len(want) == 0 {
+				require.Equal(t, treeA.Root(), treeB.Root())
+				return
+			}
+			require.NotEmpty(t, s.Diff(), "roots differ")
+			for _, d := range s.Diff() { // b wins
+				for key := range maps.Clone(a) {
+					if _, has := b[key]; !has && d.Range.Contains(h.Position(key)) {
+						delete(a, key)
+						treeA.Delete(key)
+					}
+				}
+				for key, st := range b {
+					if d.Range.Contains(h.Position(key)) {
+						a[key] = st
+						treeA.Set(key, st)
+					}
+				}
+			}
+		}
+		t.Fatal("did not end")
+	})
+}
+
+// A changed key whose two versions have one id is not in the difference of the
+// sketches at all. The roots tell.
+func TestTrap25_WhatSketchesHideRangesFind(t *testing.T) {
+	h := merkle.MaskedIDs(secret, 1<<64-1, 0xffffffff<<32)
+	a, b := numbered(1000), numbered(1000)
+	b["5"], b["700"] = state(9), state(9)
+	require.Equal(t, h.ID("5", a["5"]), h.ID("5", b["5"]))
+	s := merkle.NewSession(a.tree(h), merkle.SessionConfig{})
+	tr, err := run(s, merkle.NewResponder(b.tree(h), merkle.SessionConfig{}).Step)
+	require.NoError(t, err)
+	require.True(t, s.Verified())
+	requireFound(t, naive(h, a, b, everything), s.Diff())
+	require.LessOrEqual(t, tr.rounds, 5)
+}
+
+// While the peer changes between any two messages its cells do not fit one another.
+// Cells of one answer do.
+func TestTrap23_CellsOfTwoStatesAreNotMixed(t *testing.T) {
+	h := merkle.NewHasher(secret)
+	for _, c := range []struct{ limit, rounds int }{{0, 4}, {1000, 200}} {
+		a, b := numbered(5000), apart(rand.New(rand.NewPCG(1, 2)), numbered(5000), 200)
+		ever := naive(h, a, b, everything)
+		lasting := maps.Clone(ever)
+		treeB := b.tree(h)
+		cfg := merkle.SessionConfig{MaxMessage: c.limit}
+		s := merkle.NewSession(a.tree(h), cfg)
+		writes := 0
+		tr, err := run(s, func(msg []byte) ([]byte, error) {
+			reply, err := merkle.NewResponder(treeB, cfg).Step(msg)
+			writes++ // one key comes, one changes
+			for _, key := range []string{fmt.Sprint("live", writes), fmt.Sprint(4999 - writes)} {
+				b[key] = state(uint64(writes) << 20)
+				treeB.Set(key, b[key])
+			}
+			now := naive(h, a, b, everything)
+			maps.Copy(ever, now)
+			maps.DeleteFunc(lasting, func(p merkle.Position, _ merkle.Difference) bool { _, still := now[p]; return !still })
+			return reply, err
+		})
+		require.NoError(t, err)
+		require.LessOrEqual(t, tr.rounds, c.rounds)
+		found := covers(t, ever, s.Diff())
+		for p := range lasting {
+			require.True(t, found[p], "was different all the time")
+		}
+	}
+}
+
+// A sketch that lost an update does not hide what differs, on whichever side it is.
+func TestPoisonedSketchesAreFoundOut(t *testing.T) {
+	h := merkle.NewHasher(secret)
+	for _, told := range []bool{true, false} {
+		for side := range 2 {
+			a, b := numbered(1000), numbered(1000)
+			b["5"] = state(9)
+			trees := []*merkle.Tree{a.tree(h), b.tree(h)}
+			want := naive(h, a, b, everything)
+			trees[side].Poison(h.ID("700", state(1<<40)), told)
+
+			s := merkle.NewSession(trees[0], merkle.SessionConfig{})
+			_, err := run(s, merkle.NewResponder(trees[1], merkle.SessionConfig{}).Step)
+			require.NoError(t, err)
+			require.True(t, s.Verified())
+			if told || side == 0 { // the sum tells, or an id that no key has
+				requireFound(t, want, s.Diff())
+			} else { // an id that is of no key of the peer: asked for in vain
+				require.Len(t, s.Diff(), len(want)+1)
+			}
+			if told || side == 1 {
+				continue
+			}
+			require.True(t, trees[0].Suspects())
+			for i := range 1000 { // paid for by as many writes as there are keys
+				trees[0].Set("1", state(uint64(i+5)))
+			}
+			require.True(t, trees[0].SketchHolds())
+			require.False(t, trees[0].Suspects())
+		}
+	}
+}
+
+// A peer whose cells say that own keys differ which do not exist makes the session
+// go on with ranges, and the tree look at its sketch once in Len writes.
+func TestHostileCells(t *testing.T) {
+	h := merkle.NewHasher(secret)
+	a, b := numbered(1000), apart(rand.New(rand.NewPCG(3, 4)), numbered(1000), 30)
+	tree := a.tree(h)
+	s := merkle.NewSession(tree, merkle.SessionConfig{})
+	lies := 0
+	_, err := run(s, func(msg []byte) ([]byte, error) {
+		if lie := s.LyingCells(1, 2, 3); lie != nil {
+			lies++
+			return lie, nil
+		}
+		return merkle.NewResponder(b.tree(h), merkle.SessionConfig{}).Step(msg)
+	})
+	require.NoError(t, err)
+	require.Equal(t, 1, lies)
+	requireFound(t, naive(h, a, b, everything), s.Diff())
+	require.True(t, tree.Suspects())
+	require.True(t, tree.SketchHolds())
+	tree.Set("1", state(5))
+	require.True(t, tree.Suspects(), "not yet")
+}
