@@ -1,6 +1,7 @@
 package merkle
 
 import (
+	"bytes"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -192,4 +193,44 @@ func TestEstimates(t *testing.T) {
 		}
 		require.Less(t, squares/float64(runs), 0.16*0.16, "%d differences", d)
 	}
+}
+
+// FuzzData gives hostile bytes to what reads the data of items: it ends, allocates
+// no more than the bytes weigh, and reads back what it wrote.
+func FuzzData(f *testing.F) {
+	f.Add(tableOf(20, 1, 2, 3, 4, 5).append(nil), uint64(0), uint64(1<<63), byte(6))
+	f.Add((&wish{state: []byte("what"), from: 8, to: 1300}).append(nil), uint64(5), uint64(5), byte(1))
+	f.Add(blocks([]Range{blockOf(1 << 40), {5 << 40, 5 << 40}}), uint64(0), uint64(Full.To), byte(16))
+	f.Fuzz(func(t *testing.T, data []byte, from, to uint64, width byte) {
+		cells := readTable(data)
+		before := slices.Clone(cells)
+		first, second, ok := cells.decode()
+		if len(first)+len(second) > 2*len(cells)+16 {
+			t.Fatal("too many")
+		}
+		if ok && len(cells) > 0 {
+			again := make(table, len(cells))
+			for _, id := range first {
+				again.add(id, 1)
+			}
+			for _, id := range second {
+				again.add(id, -1)
+			}
+			if before.subtract(again); !before.isEmpty() {
+				t.Fatal("read what was not there")
+			}
+		}
+		if w, ok := readWish(data); ok && (w.from >= w.to || w.to > 1<<placeBits) {
+			t.Fatal(w)
+		}
+		r := Range{Position(min(from, to)), Position(max(from, to))}
+		if in, ok := readBlocks(r, data); ok && len(in) > 0 {
+			if !bytes.Equal(blocks(in), data) {
+				t.Fatal("blocks are not canonical")
+			}
+		}
+		if all, ok := readList(r, int(width%16)+1, data); ok && !slices.IsSortedFunc(all, listed.compare) {
+			t.Fatal("list without order")
+		}
+	})
 }

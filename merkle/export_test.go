@@ -1,6 +1,9 @@
 package merkle
 
-import "fmt"
+import (
+	"fmt"
+	"unsafe"
+)
 
 // Masked returns a hasher of which only the masked bits of a position count, so
 // that keys collide.
@@ -209,3 +212,16 @@ func (s *Session) LyingCells(ids ...uint64) []byte {
 
 // Suspects reports whether a session found the sketch at odds with the tree.
 func (t *Tree) Suspects() bool { return t.sketch != nil && t.sketch.suspect.Load() }
+
+// SketchUpdate returns what one update of a sketch of full size calls: an old id
+// goes, a new one comes.
+func SketchUpdate() func(old, new uint64) {
+	s := newSketch(new(owner), maxCells)
+	return func(old, new uint64) {
+		s.add(old, -1)
+		s.add(new, 1)
+	}
+}
+
+// SketchBytes is what a sketch of full size takes.
+const SketchBytes = maxCells/pageCells*(int(unsafe.Sizeof(page{}))+8) + estimators

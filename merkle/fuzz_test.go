@@ -16,7 +16,7 @@ func FuzzSession(f *testing.F) {
 	h := merkle.NewHasher(secret)
 	rng := rand.New(rand.NewPCG(7, 8))
 	a := numbered(400)
-	treeA, treeB := a.tree(h), drift(rng, a, 60).tree(h)
+	treeA, treeB := a.tree(h), drift(rng, a, 30).tree(h) // by sketch
 	cfg := merkle.SessionConfig{MaxMessage: 600, MaxRounds: 200}
 	s := merkle.NewSession(treeA, cfg)
 	_, err := run(s, func(msg []byte) ([]byte, error) {
