@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"math"
 	"math/bits"
-	"slices"
 )
 
 // This file is the rung of the ladder on which sketches are compared: the messages,
@@ -79,7 +78,7 @@ func (o *replier) cells(it *item) item {
 
 // climb is the state of a session on this rung.
 type climb struct {
-	diff     table  // of the peer's sketch and one's own, as far as it was sent
+	theirs   table  // the peer's sketch, as far as it was sent
 	state    []byte // of the peer, whose cells these are
 	most     int    // so many cells have both
 	want     int
@@ -99,11 +98,14 @@ func (s *Session) sketched(res *result) []task {
 		most:     min(1<<data[0], mine.cells()),
 		estimate: mine.counts.difference(&theirs),
 	}
-	c.diff = mine.fold(hintCells)
-	c.diff.subtract(readTable(data[1+estimators:]))
+	c.theirs = readTable(data[1+estimators:])
 	c.want = min(c.wanted(), c.most)
 	s.climb = c
-	switch read := s.decode(); {
+	read := readSome
+	if c.estimate <= hintCells {
+		read = s.decode()
+	}
+	switch {
 	case read == readAll:
 		return nil
 	case read == readWrong, 5*c.estimate > 4*c.most:
@@ -121,7 +123,7 @@ func (c *climb) wanted() int {
 
 // ask is the question for the cells that are missing.
 func (c *climb) ask() item {
-	w := wish{state: c.state, from: len(c.diff), to: c.want}
+	w := wish{state: c.state, from: len(c.theirs), to: c.want}
 	return item{op: opCells, r: Full, data: w.append(nil)}
 }
 
@@ -129,7 +131,7 @@ func (c *climb) ask() item {
 func (c *climb) valid(data, state []byte) bool {
 	from := 0
 	if bytes.Equal(state, c.state) {
-		from = len(c.diff)
+		from = len(c.theirs)
 	}
 	return len(data)%cellSize == 0 && len(data)/cellSize <= c.want-from
 }
@@ -142,13 +144,10 @@ func (s *Session) fetched(res *result) []task {
 	}
 	if !bytes.Equal(c.state, s.last) { // the answer starts anew
 		c.restarts++
-		c.diff, c.state = nil, s.last
+		c.theirs, c.state = nil, s.last
 	}
-	more := readTable(res.item.data)
-	mine := s.tree.sketch.fold(len(c.diff) + len(more))[len(c.diff):]
-	mine.subtract(more)
-	c.diff = c.diff.extend(mine)
-	if len(c.diff) == c.want {
+	c.theirs = c.theirs.extend(readTable(res.item.data))
+	if len(c.theirs) == c.want {
 		switch read := s.decode(); {
 		case read == readAll:
 			return nil
@@ -174,7 +173,9 @@ const (
 
 // decode reads the differences out of the cells, if they go with the tree.
 func (s *Session) decode() reading {
-	mine, theirs, ok := slices.Clone(s.climb.diff).decode()
+	diff := s.tree.sketch.fold(len(s.climb.theirs))
+	diff.subtract(s.climb.theirs)
+	mine, theirs, ok := diff.decode()
 	if !ok {
 		return readSome
 	}
@@ -185,7 +186,7 @@ func (s *Session) decode() reading {
 	if !ok {
 		return readWrong
 	}
-	s.report(differing(mine, keys, theirs))
+	s.found = differing(mine, keys, theirs)
 	return readAll
 }
 
@@ -208,7 +209,7 @@ func (s *Session) resolve(ids []uint64) (keys []string, ok bool) {
 
 // differing puts ids together by their blocks.
 func differing(mine []uint64, keys []string, theirs []uint64) []Difference {
-	out := make(differences, 0, max(len(mine), len(theirs)))
+	out := make(differences, 0, len(mine)+len(theirs))
 	for len(mine) > 0 || len(theirs) > 0 {
 		if len(theirs) == 0 || len(mine) > 0 && mine[0] <= theirs[0] {
 			d := out.at(blockOf(Position(mine[0])))

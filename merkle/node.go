@@ -64,7 +64,7 @@ func (n *node) total() Fingerprint {
 func (n *node) find(pos Position, key string) (Fingerprint, bool) {
 	for depth := 0; n != nil; depth++ {
 		if n.kids == nil {
-			i, found := n.search(&entry{pos: pos, key: key})
+			i, found := n.search(&entry{pos: pos, key: key}, depth)
 			if !found {
 				return Fingerprint{}, false
 			}
@@ -75,8 +75,16 @@ func (n *node) find(pos Position, key string) (Fingerprint, bool) {
 	return Fingerprint{}, false
 }
 
-func (n *node) search(e *entry) (int, bool) {
-	lo, hi := 0, len(n.items)
+// search returns where in a leaf of a depth e is or belongs. Most positions have one
+// key, so order among those of one is looked at last.
+func (n *node) search(e *entry, depth int) (int, bool) {
+	lo, hi := n.from(e.pos, depth), len(n.items)
+	if lo < hi && n.items[lo].pos == e.pos && n.items[lo].key == e.key {
+		return lo, true
+	}
+	if lo == hi || n.items[lo].pos != e.pos {
+		return lo, false
+	}
 	for lo < hi {
 		mid := int(uint(lo+hi) >> 1)
 		if c := n.items[mid].compare(e); c < 0 {
@@ -90,6 +98,19 @@ func (n *node) search(e *entry) (int, bool) {
 	return lo, false
 }
 
+// from returns the index of the first entry of a leaf of a depth that is not below p.
+// Positions are hashes, so it is near the place that p has in the block.
+func (n *node) from(p Position, depth int) int {
+	i := int(uint64(p) << (4 * depth) >> 32 * uint64(len(n.items)) >> 32)
+	for i > 0 && n.items[i-1].pos >= p {
+		i--
+	}
+	for i < len(n.items) && n.items[i].pos < p {
+		i++
+	}
+	return i
+}
+
 // within sums up what lies in r, of the node of the block at base and depth.
 func (n *node) within(base Position, depth int, r Range) (sum Fingerprint, count int) {
 	if n == nil {
@@ -99,7 +120,7 @@ func (n *node) within(base Position, depth int, r Range) (sum Fingerprint, count
 		return n.sum, n.count
 	}
 	if n.kids == nil {
-		for _, e := range n.span(r) {
+		for _, e := range n.span(r, depth) {
 			sum, count = sum.Add(e.sum), count+1
 		}
 		return
@@ -122,7 +143,7 @@ func (n *node) walk(base Position, depth int, r Range, yield func(*entry) bool) 
 			return kid.walk(base, depth+1, r, yield)
 		})
 	}
-	items := n.span(r)
+	items := n.span(r, depth)
 	for i := range items {
 		if !yield(&items[i]) {
 			return false
@@ -131,29 +152,30 @@ func (n *node) walk(base Position, depth int, r Range, yield func(*entry) bool) 
 	return true
 }
 
-// span returns the entries of a leaf that lie in r.
-func (n *node) span(r Range) []entry {
-	from, to := n.from(r.From), len(n.items)
-	if to > 0 && n.items[to-1].pos > r.To {
-		to = from
-		for to < len(n.items) && n.items[to].pos <= r.To {
-			to++
-		}
+// span returns the entries of a leaf of a depth that lie in r.
+func (n *node) span(r Range, depth int) []entry {
+	if len(n.items) == 0 || n.items[0].pos >= r.From && n.items[len(n.items)-1].pos <= r.To {
+		return n.items
+	}
+	from, to := 0, len(n.items)
+	if n.items[0].pos < r.From {
+		from = n.from(r.From, depth)
+	}
+	if n.items[to-1].pos > r.To {
+		to = from + n.upTo(r.To, from)
 	}
 	return n.items[from:to]
 }
 
-// from returns the index of the first entry of a leaf that is not below p.
-func (n *node) from(p Position) int {
-	lo, hi := 0, len(n.items)
-	for lo < hi {
-		if mid := int(uint(lo+hi) >> 1); n.items[mid].pos < p {
-			lo = mid + 1
-		} else {
-			hi = mid
+// upTo counts the entries of a leaf from an index on that are not above p.
+func (n *node) upTo(p Position, from int) (count int) {
+	for _, e := range n.items[from:] {
+		if e.pos > p {
+			break
 		}
+		count++
 	}
-	return lo
+	return count
 }
 
 // near returns the entries of a block, of the root: without the detours of walk.
@@ -161,7 +183,7 @@ func (n *node) near(r Range) []entry {
 	for depth := 0; n != nil; depth++ {
 		switch {
 		case n.kids == nil:
-			return n.span(r)
+			return n.span(r, depth)
 		case depth == idDepth: // more than a leaf holds share 32 bits
 			return n.gather(nil)
 		}
@@ -218,15 +240,15 @@ func (o *owner) put(n *node, depth int, e entry, by change) *node {
 		n.kids[i] = o.put(n.kids[i], depth+1, e, by)
 		return n
 	}
-	n.insert(e)
+	n.insert(e, depth)
 	if len(n.items) > leafMax && depth < maxDepth {
 		o.split(n, depth)
 	}
 	return n
 }
 
-func (n *node) insert(e entry) {
-	i, found := n.search(&e)
+func (n *node) insert(e entry, depth int) {
+	i, found := n.search(&e, depth)
 	if found {
 		n.items[i].sum = e.sum
 		return
@@ -269,7 +291,7 @@ func (o *owner) remove(n *node, depth int, e entry, by change) *node {
 	n = o.own(n)
 	n.sum, n.count = n.sum.Add(by.sum), n.count+by.count
 	if n.kids == nil {
-		i, _ := n.search(&e)
+		i, _ := n.search(&e, depth)
 		n.items = slices.Delete(n.items, i, i+1)
 		return n
 	}
