@@ -67,9 +67,9 @@
 //
 //	antientropy/push       [1, [key, state, ...]]           → [1, merged, novel, refused, [index, reason, ...]]
 //	antientropy/reconcile  [1, session, message]            → [1, message]
-//	antientropy/pull       [1, limit, skip, positions]      → [1, more, [answer, ...]]
+//	antientropy/pull       [1, limit, skip, questions]      → [1, more, [answer, ...]]
 //
-// An answer to a pull names at most 64 keys at one position, also in parts: more
+// An answer to a pull names at most 64 keys in one range, also in parts: more
 // do not come to share one. A message of a newer version is refused with
 // [ErrVersion]. All peers of a cluster hash keys with one secret.
 //

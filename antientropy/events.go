@@ -62,7 +62,7 @@ type Exchange struct {
 	Err      error         // why it ended early; nil if it did not
 	Duration time.Duration // from its start to its end
 
-	Different     int // positions of the index found to differ, those of writes under way among them
+	Different     int // ranges of the index found to differ, nearly all of one key, those of writes under way among them
 	Deferred      int // of those, left to the deltas that were under way
 	KeysSent      int // with a state or delta each, and acknowledged
 	KeysReceived  int // with a state each, of which

@@ -120,6 +120,9 @@ func (w *world) repair(most int) {
 // answer. CONTRIBUTING.md says how to run a million.
 func TestSmallSessions(t *testing.T) {
 	const each = 500
+	if testing.Short() {
+		*sessions = min(*sessions, 2000)
+	}
 	for seed := range uint64(max(*sessions/each, 1)) {
 		w := newWorld(t, seed, 200+int(seed%5)*150)
 		for range 3 * len(w.keys) {

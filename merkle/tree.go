@@ -19,7 +19,8 @@ import (
 // The tree is a copy-on-write trie over the hexadecimal digits of the position
 // with leaves of up to 64 keys, each node with the count and the sum of what is
 // below it. It costs 40 bytes a key and 7 to 30 of overhead, plus the key's
-// own bytes where nobody else holds them.
+// own bytes where nobody else holds them. Beside it stands a sketch for sessions, of
+// 3 to 6 bytes a key up to 199 kB in all.
 type Tree struct {
 	hasher *Hasher
 	root   *node
