@@ -99,3 +99,21 @@ func TestQuestionsAreWhatTheyWere(t *testing.T) {
 	require.Equal(t, 5+(5+16)+(17+8), size)
 	require.LessOrEqual(t, len(b), size+messageOverhead)
 }
+
+// Questions that are asked again, of what has become more meanwhile, keep to the limit.
+func TestTrap28_QuestionsAskedAgainFit(t *testing.T) {
+	a := newSets()
+	r := NewRound(a, RoundConfig{MaxMessage: minMaxMessage})
+	for i := range uint32(400) { // as many as would fit if nothing were held
+		r.asked = append(r.asked, question{at: blockAt(i)})
+	}
+	r.todo = []merkle.Range{blockAt(1000)}
+	require.NoError(t, r.pull(t.Context()))
+	_, req, _ := r.Next()
+	require.LessOrEqual(t, len(req), minMaxMessage)
+	require.Greater(t, len(req), minMaxMessage*3/4)
+	left := len(r.asked)
+	require.Equal(t, blockAt(uint32(left)), r.todo[0])
+	require.Len(t, r.todo, 400-left+1)
+	require.Equal(t, blockAt(1000), r.todo[len(r.todo)-1])
+}

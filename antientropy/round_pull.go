@@ -12,11 +12,8 @@ func (r *Round) pull(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	index, size := r.store.Index(), messageOverhead
-	for i := range r.asked { // left over from the last pull; our side has moved on
-		r.asked[i].own = heldAt(index, r.asked[i].at)
-		size += r.asked[i].size()
-	}
+	index := r.store.Index()
+	size := r.askAgain(index)
 	for len(r.todo) > 0 && len(r.asked) < r.window {
 		at := r.todo[0]
 		if r.inFlight(index, at) {
@@ -36,6 +33,25 @@ func (r *Round) pull(ctx context.Context) error {
 	}
 	r.ask(methodPull, encodeQuestions(&questions{limit: r.limit, skip: r.skip, items: r.asked}))
 	return nil
+}
+
+// askAgain brings what is left over from the last pull up to date, as our side has
+// moved on, and returns what it takes. What no longer fits waits for the next pull.
+func (r *Round) askAgain(index *merkle.Tree) (size int) {
+	size = messageOverhead
+	for i := range r.asked {
+		q := &r.asked[i]
+		q.own = heldAt(index, q.at)
+		if size += q.size(); size > r.limit && i > 0 {
+			later := make([]merkle.Range, 0, len(r.asked)-i+len(r.todo))
+			for _, q := range r.asked[i:] {
+				later = append(later, q.at)
+			}
+			r.todo, r.asked = append(later, r.todo...), r.asked[:i]
+			return r.limit
+		}
+	}
+	return size
 }
 
 // inFlight reports whether a range is left to deltas.

@@ -97,6 +97,15 @@ func (f folding) at(place uint32) uint32 {
 	return x
 }
 
+// run returns the cell of a place and for how many places on they go together.
+func (f folding) run(place uint32) (at uint32, n int) {
+	x := place & f.mask
+	if x < f.m {
+		return x, int(f.m - x)
+	}
+	return x - f.top, int(f.mask + 1 - x)
+}
+
 // table is an invertible Bloom lookup table.
 type table []cell
 
@@ -119,14 +128,25 @@ func (t table) subtract(u table) {
 	}
 }
 
+// fold returns the table of m cells, no more than t has.
+func (t table) fold(m int) table {
+	out, f := make(table, m), foldingTo(m)
+	for i := range t {
+		c := &out[f.at(uint32(i))]
+		c.id ^= t[i].id
+		c.check += t[i].check
+	}
+	return out
+}
+
 // extend makes t longer by the cells that a longer table has behind its end.
 // What is in these was in t's before.
 func (t table) extend(more table) table {
 	m := len(t)
-	t = append(t, more...)
 	if m == 0 {
-		return t
+		return more
 	}
+	t = append(t, more...)
 	f := foldingTo(m)
 	for i := m; i < len(t); i++ {
 		c := &t[f.at(uint32(i))]
@@ -143,6 +163,9 @@ func (t table) extend(more table) table {
 // len(t), whatever is in it.
 func (t table) decode() (first, second []uint64, ok bool) {
 	d := decoder{table: t, folding: foldingTo(len(t)), budget: 2*len(t) + 16}
+	for side := range d.found {
+		d.found[side] = make([]uint64, 0, len(t)/2)
+	}
 	for i := range t {
 		d.peel(uint32(i))
 		for n := len(d.queue); n > 0; n = len(d.queue) {
@@ -226,6 +249,7 @@ func settle(a, b []uint64) (first, second []uint64) {
 
 // append writes cells as they are sent.
 func (t table) append(dst []byte) []byte {
+	dst = slices.Grow(dst, len(t)*cellSize)
 	for i := range t {
 		dst = binary.BigEndian.AppendUint64(dst, t[i].id)
 		dst = binary.BigEndian.AppendUint16(dst, uint16(t[i].check))

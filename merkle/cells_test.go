@@ -26,17 +26,6 @@ func tableOf(m int, ids ...uint64) table {
 	return t
 }
 
-// fold returns the table of m cells, no more than t has.
-func (t table) fold(m int) table {
-	out, f := make(table, m), foldingTo(m)
-	for i := range t {
-		c := &out[f.at(uint32(i))]
-		c.id ^= t[i].id
-		c.check += t[i].check
-	}
-	return out
-}
-
 func drawRand(t *rapid.T) *rand.Rand {
 	return rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0))
 }

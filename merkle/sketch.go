@@ -106,15 +106,28 @@ func (s *sketch) copyPage(n uint32) {
 
 // fold returns the table of m cells, no more than s has.
 func (s *sketch) fold(m int) table {
+	if m < pageCells { // few cells that are written to again and again take longer
+		return s.fold(pageCells).fold(m)
+	}
 	out, f := make(table, m), foldingTo(m)
 	for i, p := range s.pages {
-		for j := range pageCells {
-			c := &out[f.at(uint32(i*pageCells+j))]
-			c.id ^= p.ids[j]
-			c.check += p.checks[j]
+		for j := 0; j < pageCells; {
+			at, n := f.run(uint32(i*pageCells + j))
+			n = min(n, pageCells-j)
+			out[at:].merge(p.ids[j:j+n], p.checks[j:j+n])
+			j += n
 		}
 	}
 	return out
+}
+
+// merge adds cells to the first ones of t.
+func (t table) merge(ids []uint64, checks []uint32) {
+	t, checks = t[:len(ids)], checks[:len(ids)]
+	for i := range t {
+		t[i].id ^= ids[i]
+		t[i].check += checks[i]
+	}
 }
 
 // estimator is a count sketch of one row: each id adds 1 to one of the counters,
