@@ -92,7 +92,7 @@
 // round trips (one for d = 1; three now and then), with messages up to 1 MiB:
 //
 //	                    d=1    d=100   d=1,000   d=10,000
-//	session             253    1.7 k    13.4 k      130 k
+//	session             253    1.8 k    13.7 k      130 k
 //	rateless IBLT        25    3.6 k    34.2 k      338 k   16-byte symbols
 //	2^16 buckets      1.3 k     77 k     556 k      3.4 M   Merkle tree of 16 children
 //	all ids            16 M     16 M      16 M       16 M   of 16 bytes
