@@ -25,9 +25,10 @@ type component interface {
 
 // boxed is the component of a type P. What P can do beyond State is found by its methods.
 type boxed[P State[P]] struct {
-	def   *kindDef
-	state P
-	kept  *sum // of the fingerprint, if the state has many parts and tells how they change
+	def     *kindDef
+	state   P
+	kept    *sum        // of the fingerprint, if the state has many parts and tells how they change
+	tracker *Tracker[P] // who is told
 }
 
 func (c *boxed[P]) kind() *kindDef { return c.def }

@@ -62,6 +62,6 @@ func (s *ORSet[E]) Handover(at *ORSet[E], to vclock.ReplicaID, from ...vclock.Re
 				after.live.insert(elems[i], d)
 			}
 		})
-	replace(s, after, s.track.to())
+	*s = after
 	return true, nil
 }

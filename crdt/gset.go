@@ -90,18 +90,23 @@ func (s *GSet[E]) MergeNovel(o *GSet[E]) (novel *GSet[E], changed bool) {
 func (s *GSet[E]) Clone() *GSet[E] { return &GSet[E]{m: maps.Clone(s.elements())} }
 
 // Decompose reports the elements. See [Decomposable].
-func (s *GSet[E]) Decompose(report func(part []byte, n int)) {
-	to := newElementParts[E](report)
+func (s *GSet[E]) Decompose(report func(part []byte, n int)) error {
+	all := sink{report: report}
+	to := newElementParts[E](&all)
 	if to == nil {
-		return
+		return all.err
 	}
 	for e := range s.elements() {
 		to.element(e, 1)
 	}
+	return all.err
 }
 
 // Track reports elements as they come. See [Decomposable].
-func (s *GSet[E]) Track(report func(part []byte, n int)) { s.track = newElementParts[E](report) }
+func (s *GSet[E]) Track(by *Tracker[*GSet[E]]) { s.track = newElementParts[E](by.target()) }
+
+// TrackedBy reports whether by is told. See [Decomposable].
+func (s *GSet[E]) TrackedBy(by *Tracker[*GSet[E]]) bool { return s.track.base().goTo(by.target()) }
 
 // AppendBinary appends the wire form. It returns a [*TypeError] if E cannot be encoded.
 func (s *GSet[E]) AppendBinary(b []byte) ([]byte, error) {
@@ -146,7 +151,7 @@ func (s *GSet[E]) UnmarshalBinary(b []byte) error {
 	if err := formGSet.close(r); err != nil {
 		return err
 	}
-	replace(s, GSet[E]{m: m}, s.track.to())
+	*s = GSet[E]{m: m}
 	return nil
 }
 

@@ -86,7 +86,7 @@ func (l *Log[T]) UnmarshalBinary(b []byte) error {
 	if err := formLog.close(r); err != nil {
 		return err
 	}
-	replace(l, read, l.track.to())
+	*l = read
 	return nil
 }
 

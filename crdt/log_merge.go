@@ -15,7 +15,7 @@ func (l *Log[T]) Merge(o *Log[T]) (changed bool) {
 		return false
 	}
 	if l.n == 0 && o.n > 0 {
-		replace(l, *o.Clone(), l.track.to())
+		*l = *o.Clone()
 		return true
 	}
 	return l.absorb(o, nil)

@@ -2,18 +2,23 @@ package crdt
 
 // Decompose reports the entries. See [Decomposable]. The context has the dots of the entries and no others, so it
 // needs no parts of its own.
-func (l *Log[T]) Decompose(report func(part []byte, n int)) {
-	to := newEntryParts[T](report)
+func (l *Log[T]) Decompose(report func(part []byte, n int)) error {
+	all := sink{report: report}
+	to := newEntryParts[T](&all)
 	if to == nil || l == nil {
-		return
+		return all.err
 	}
 	for _, e := range l.placed() {
 		to.entry(l, e, 1)
 	}
+	return all.err
 }
 
 // Track reports entries as they come. See [Decomposable].
-func (l *Log[T]) Track(report func(part []byte, n int)) { l.track = newEntryParts[T](report) }
+func (l *Log[T]) Track(by *Tracker[*Log[T]]) { l.track = newEntryParts[T](by.target()) }
+
+// TrackedBy reports whether by is told. See [Decomposable].
+func (l *Log[T]) TrackedBy(by *Tracker[*Log[T]]) bool { return l.track.base().goTo(by.target()) }
 
 // entryParts reports the parts of a log.
 type entryParts[T any] struct {
@@ -21,21 +26,22 @@ type entryParts[T any] struct {
 	codec codec[T]
 }
 
-// newEntryParts returns where to report to: nil if report is nil, or if no T can be encoded.
-func newEntryParts[T any](report func(part []byte, n int)) *entryParts[T] {
+// newEntryParts returns where to report to: nil if that is nil, or if no T can be encoded.
+func newEntryParts[T any](to *sink) *entryParts[T] {
 	c, err := codecOf[T]()
-	if report == nil || err != nil {
+	if to == nil || err != nil {
+		to.lose(err)
 		return nil
 	}
-	return &entryParts[T]{parts{report: report}, c}
+	return &entryParts[T]{parts{to: to}, calm(c)}
 }
 
-// to is where the parts go: nil if nowhere.
-func (p *entryParts[T]) to() func(part []byte, n int) {
+// base is the part of p that is the same for all types.
+func (p *entryParts[T]) base() *parts {
 	if p == nil {
 		return nil
 	}
-	return p.report
+	return &p.parts
 }
 
 // entry reports that e, as it is in l, is there.

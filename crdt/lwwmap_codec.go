@@ -98,7 +98,7 @@ func (m *LWWMap[K, V]) UnmarshalBinary(b []byte) error {
 	if err := formLWWMap.close(r); err != nil {
 		return err
 	}
-	replace(m, read, m.track.to())
+	*m = read
 	return nil
 }
 

@@ -1,19 +1,26 @@
 package crdt
 
 // Decompose reports the last write to each key. See [Decomposable].
-func (m *LWWMap[K, V]) Decompose(report func(part []byte, n int)) {
-	to := newBindingParts[K, V](report)
+func (m *LWWMap[K, V]) Decompose(report func(part []byte, n int)) error {
+	all := sink{report: report}
+	to := newBindingParts[K, V](&all)
 	if to == nil {
-		return
+		return all.err
 	}
 	for k, b := range m.bindings().all() {
 		to.bound(k, &b, 1)
 	}
+	return all.err
 }
 
 // Track reports last writes as they come and go. See [Decomposable].
-func (m *LWWMap[K, V]) Track(report func(part []byte, n int)) {
-	m.track = newBindingParts[K, V](report)
+func (m *LWWMap[K, V]) Track(by *Tracker[*LWWMap[K, V]]) {
+	m.track = newBindingParts[K, V](by.target())
+}
+
+// TrackedBy reports whether by is told. See [Decomposable].
+func (m *LWWMap[K, V]) TrackedBy(by *Tracker[*LWWMap[K, V]]) bool {
+	return m.track.base().goTo(by.target())
 }
 
 // bindingParts reports the parts of a map.
@@ -23,25 +30,27 @@ type bindingParts[K comparable, V any] struct {
 	values codec[V]
 }
 
-// newBindingParts returns where to report to: nil if report is nil, or if no K or no V can be encoded.
-func newBindingParts[K comparable, V any](report func(part []byte, n int)) *bindingParts[K, V] {
+// newBindingParts returns where to report to: nil if that is nil, or if no K or no V can be encoded.
+func newBindingParts[K comparable, V any](to *sink) *bindingParts[K, V] {
 	keys, err := elementCodecOf[K]()
-	if report == nil || err != nil {
+	if to == nil || err != nil {
+		to.lose(err)
 		return nil
 	}
 	values, err := codecOf[V]()
 	if err != nil {
+		to.lose(err)
 		return nil
 	}
-	return &bindingParts[K, V]{parts{report: report}, keys, values}
+	return &bindingParts[K, V]{parts{to: to}, calm(keys), calm(values)}
 }
 
-// to is where the parts go: nil if nowhere.
-func (p *bindingParts[K, V]) to() func(part []byte, n int) {
+// base is the part of p that is the same for all types.
+func (p *bindingParts[K, V]) base() *parts {
 	if p == nil {
 		return nil
 	}
-	return p.report
+	return &p.parts
 }
 
 // bound reports that b is the last write to k.

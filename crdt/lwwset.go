@@ -246,18 +246,23 @@ func (s *LWWSet[E]) Clone() *LWWSet[E] {
 }
 
 // Decompose reports the last write of each element. See [Decomposable].
-func (s *LWWSet[E]) Decompose(report func(part []byte, n int)) {
-	to := newElementParts[E](report)
+func (s *LWWSet[E]) Decompose(report func(part []byte, n int)) error {
+	all := sink{report: report}
+	to := newElementParts[E](&all)
 	if to == nil {
-		return
+		return all.err
 	}
 	for e, last := range s.writes().all() {
 		to.lastWritten(e, s.at(last), last.removal(), 1)
 	}
+	return all.err
 }
 
 // Track reports last writes as they come and go. See [Decomposable].
-func (s *LWWSet[E]) Track(report func(part []byte, n int)) { s.track = newElementParts[E](report) }
+func (s *LWWSet[E]) Track(by *Tracker[*LWWSet[E]]) { s.track = newElementParts[E](by.target()) }
+
+// TrackedBy reports whether by is told. See [Decomposable].
+func (s *LWWSet[E]) TrackedBy(by *Tracker[*LWWSet[E]]) bool { return s.track.base().goTo(by.target()) }
 
 // lastWritten reports that e was added or removed last at that time.
 func (p *elementParts[E]) lastWritten(e E, at vclock.Timestamp, removal bool, n int) {

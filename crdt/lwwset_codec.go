@@ -84,7 +84,7 @@ func (s *LWWSet[E]) UnmarshalBinary(b []byte) error {
 	if err := formLWWSet.close(r); err != nil {
 		return err
 	}
-	replace(s, read, s.track.to())
+	*s = read
 	return nil
 }
 

@@ -171,7 +171,7 @@ func (m *ORMap[K]) UnmarshalBinary(b []byte) error {
 	if err := formORMap.close(in); err != nil {
 		return err
 	}
-	replace(m, *r.into, m.track.to())
+	*m = *r.into
 	return nil
 }
 

@@ -8,7 +8,7 @@ func (m *ORMap[K]) Merge(o *ORMap[K]) (changed bool) {
 		return false
 	}
 	if m.seen.Len() == 0 && o.seen.Len() > 0 {
-		replace(m, *o.Clone(), m.track.to())
+		*m = *o.Clone()
 		return true
 	}
 	ended := m.ended(o)

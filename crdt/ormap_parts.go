@@ -3,19 +3,24 @@ package crdt
 import "github.com/eventual-go/eventual/vclock"
 
 // Decompose reports the entries that live, and the events that were seen. See [Decomposable].
-func (m *ORMap[K]) Decompose(report func(part []byte, n int)) {
-	to := newElementParts[K](report)
+func (m *ORMap[K]) Decompose(report func(part []byte, n int)) error {
+	all := sink{report: report}
+	to := newElementParts[K](&all)
 	if m == nil || to == nil {
-		return
+		return all.err
 	}
 	for e := range m.entries() {
 		to.entry(e, 1)
 	}
 	to.context(&m.seen, 1)
+	return all.err
 }
 
 // Track reports entries as they come and go, and events as they become known. See [Decomposable].
-func (m *ORMap[K]) Track(report func(part []byte, n int)) { m.track = newElementParts[K](report) }
+func (m *ORMap[K]) Track(by *Tracker[*ORMap[K]]) { m.track = newElementParts[K](by.target()) }
+
+// TrackedBy reports whether by is told. See [Decomposable].
+func (m *ORMap[K]) TrackedBy(by *Tracker[*ORMap[K]]) bool { return m.track.base().goTo(by.target()) }
 
 // entry reports that e lives: its event, what that says, and the keys from the field upwards. All but the first are
 // keys of maps, so they need no kind.

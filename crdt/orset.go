@@ -165,21 +165,26 @@ func (s *ORSet[E]) Clone() *ORSet[E] {
 }
 
 // Decompose reports the elements with the events that brought them, and the context. See [Decomposable].
-func (s *ORSet[E]) Decompose(report func(part []byte, n int)) {
-	to := newElementParts[E](report)
+func (s *ORSet[E]) Decompose(report func(part []byte, n int)) error {
+	all := sink{report: report}
+	to := newElementParts[E](&all)
 	if s == nil || to == nil {
-		return
+		return all.err
 	}
 	to.context(&s.seen, 1)
 	s.live.each(func(e E, d vclock.Dot) { to.dotted(e, d, 1) })
+	return all.err
 }
 
 // Track reports elements with the events that brought them as they come and go, and the context as it grows. See
 // [Decomposable].
-func (s *ORSet[E]) Track(report func(part []byte, n int)) {
-	s.track = newElementParts[E](report)
+func (s *ORSet[E]) Track(by *Tracker[*ORSet[E]]) {
+	s.track = newElementParts[E](by.target())
 	s.live.track = nil
 	if s.track != nil {
 		s.live.track = s.track.dotted
 	}
 }
+
+// TrackedBy reports whether by is told. See [Decomposable].
+func (s *ORSet[E]) TrackedBy(by *Tracker[*ORSet[E]]) bool { return s.track.base().goTo(by.target()) }

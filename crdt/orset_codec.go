@@ -102,7 +102,7 @@ func (s *ORSet[E]) UnmarshalBinary(b []byte) error {
 	if err := formORSet.close(r); err != nil {
 		return err
 	}
-	replace(s, read, s.track.to())
+	*s = read
 	return nil
 }
 

@@ -8,7 +8,7 @@ func (s *ORSet[E]) Merge(o *ORSet[E]) (changed bool) {
 		return false
 	}
 	if s.seen.Len() == 0 && o.seen.Len() > 0 {
-		replace(s, *o.Clone(), s.track.to())
+		*s = *o.Clone()
 		return true
 	}
 	changed = s.live.bury(&o.live, &o.seen, nil)

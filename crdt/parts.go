@@ -7,42 +7,72 @@ import (
 
 // A Decomposable is a state that tells its parts: small pieces, each with a number, such that states are equal if
 // and only if the numbers of their parts are. So whoever adds up keyed hashes of parts, each as often as its number
-// says, has a fingerprint of the state, and can keep it at the cost of what changes (see [Value.Fingerprint]).
+// says, has a fingerprint of the state, and can keep it at the cost of what changes (see [Value.Fingerprint]). S is
+// the type itself, so that a type which merely embeds a Decomposable is none.
 //
-// Decompose reports all parts there are now, in no particular order. Track reports from then on each part that
-// comes, with n = 1, and each that goes, with n = -1, whatever changes the state, UnmarshalBinary included; nil
-// ends it. A part may be reported more than once, then its numbers add up. The state must not be touched by report,
-// and the bytes of a part are valid only until it returns. What is empty has no parts. A clone is not tracked.
+// Decompose reports all parts there are now, in no particular order; a part may be reported more than once, then its
+// numbers add up. What is empty has no parts. It fails if a part cannot be encoded.
 //
-// An element whose type refuses to encode it has no part.
+// Track has a tracker told from then on of each part that comes or goes. A state has one tracker, the last, or none
+// if that was nil. Changes and merges keep it; a clone has none, and what replaces a state as a whole, as
+// UnmarshalBinary does, may end it. TrackedBy reports whether the tracker is still told: if not, or if it is
+// [Tracker.Lost], the state must be decomposed anew.
 //
 // The collections implement it; the other types stay as small as the replicas are few, and are hashed whole.
-// Implement it for a type of your own that grows large: package crdttest then checks it.
-type Decomposable interface {
-	Decompose(report func(part []byte, n int))
-	Track(report func(part []byte, n int))
+// Implement it for a type of your own that grows large: package crdttest then checks it. A state in a [Value] is
+// tracked by that.
+type Decomposable[S any] interface {
+	Lattice[S]
+	Decompose(report func(part []byte, n int)) error
+	Track(by *Tracker[S])
+	TrackedBy(by *Tracker[S]) bool
+}
+
+// A Tracker is told of the parts of a state that come and go. Make one with [NewTracker].
+type Tracker[S any] struct{ sink sink }
+
+// NewTracker returns a tracker that reports each part that comes, with n = 1, and each that goes, with n = -1. The
+// state must not be touched by report, and the bytes of a part are valid only until it returns.
+func NewTracker[S any](report func(part []byte, n int)) *Tracker[S] {
+	return &Tracker[S]{sink{report: report}}
+}
+
+// Report is for types that are tracked: it reports a part.
+func (t *Tracker[S]) Report(part []byte, n int) { t.sink.report(part, n) }
+
+// Lose is for types that are tracked: it says that a change cannot be reported, because of err.
+func (t *Tracker[S]) Lose(err error) { t.sink.lose(err) }
+
+// Lost is not nil if a change could not be reported, and says why. Nothing that is reported counts from then on.
+func (t *Tracker[S]) Lost() error { return t.sink.err }
+
+func (t *Tracker[S]) target() *sink {
+	if t == nil {
+		return nil
+	}
+	return &t.sink
+}
+
+// sink is where parts go.
+type sink struct {
+	report func(part []byte, n int)
+	err    error // why one could not be reported
+}
+
+func (s *sink) lose(err error) {
+	if s != nil && s.err == nil {
+		s.err = err
+	}
 }
 
 // parts reports parts, for states of any type. A nil one reports nothing.
 type parts struct {
-	report func(part []byte, n int)
-	buf    []byte
+	to  *sink
+	buf []byte
 }
 
-// replace puts another state in the place of one that may be tracked, and reports to whoever tracks it.
-func replace[S any, P interface {
-	*S
-	Decomposable
-}](at P, with S, report func(part []byte, n int)) {
-	if report == nil {
-		*at = with
-		return
-	}
-	at.Decompose(func(part []byte, n int) { report(part, -n) })
-	*at = with
-	at.Decompose(report)
-	at.Track(report)
-}
+// goTo reports whether the parts go to a tracker.
+func (p *parts) goTo(to *sink) bool { return p != nil && to != nil && p.to == to }
 
 // The kinds of parts, which come first in them.
 const (
@@ -84,9 +114,11 @@ func (p *parts) begin(kind uint64) *wire.Writer {
 
 // send reports what was written, unless writing it failed.
 func (p *parts) send(w *wire.Writer, n int, err error) {
-	if p.buf = w.Done(); err == nil {
-		p.report(p.buf, n)
+	if p.buf = w.Done(); err != nil {
+		p.to.lose(err)
+		return
 	}
+	p.to.report(p.buf, n)
 }
 
 func writeWholeDot(w *wire.Writer, d vclock.Dot) {
@@ -100,21 +132,22 @@ type elementParts[E comparable] struct {
 	codec codec[E]
 }
 
-// newElementParts returns where to report to: nil if report is nil, or if no E can be encoded.
-func newElementParts[E comparable](report func(part []byte, n int)) *elementParts[E] {
+// newElementParts returns where to report to: nil if that is nil, or if no E can be encoded.
+func newElementParts[E comparable](to *sink) *elementParts[E] {
 	c, err := elementCodecOf[E]()
-	if report == nil || err != nil {
+	if to == nil || err != nil {
+		to.lose(err)
 		return nil
 	}
-	return &elementParts[E]{parts{report: report}, c}
+	return &elementParts[E]{parts{to: to}, calm(c)}
 }
 
-// to is where the parts go: nil if nowhere.
-func (p *elementParts[E]) to() func(part []byte, n int) {
+// base is the part of p that is the same for all types.
+func (p *elementParts[E]) base() *parts {
 	if p == nil {
 		return nil
 	}
-	return p.report
+	return &p.parts
 }
 
 // element reports that e is in.

@@ -170,22 +170,27 @@ func (s *RWSet[E]) Clone() *RWSet[E] {
 }
 
 // Decompose reports the additions and removals in force, each with its element, and the context. See [Decomposable].
-func (s *RWSet[E]) Decompose(report func(part []byte, n int)) {
-	to := newElementParts[E](report)
+func (s *RWSet[E]) Decompose(report func(part []byte, n int)) error {
+	all := sink{report: report}
+	to := newElementParts[E](&all)
 	if s == nil || to == nil {
-		return
+		return all.err
 	}
 	to.context(&s.seen, 1)
 	s.added.each(func(e E, d vclock.Dot) { to.dotted(e, d, 1) })
 	s.removed.each(func(e E, d vclock.Dot) { to.gone(e, d, 1) })
+	return all.err
 }
 
 // Track reports additions and removals as they come into force and end, and the context as it grows. See
 // [Decomposable].
-func (s *RWSet[E]) Track(report func(part []byte, n int)) {
-	s.track = newElementParts[E](report)
+func (s *RWSet[E]) Track(by *Tracker[*RWSet[E]]) {
+	s.track = newElementParts[E](by.target())
 	s.added.track, s.removed.track = nil, nil
 	if s.track != nil {
 		s.added.track, s.removed.track = s.track.dotted, s.track.gone
 	}
 }
+
+// TrackedBy reports whether by is told. See [Decomposable].
+func (s *RWSet[E]) TrackedBy(by *Tracker[*RWSet[E]]) bool { return s.track.base().goTo(by.target()) }

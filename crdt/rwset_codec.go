@@ -75,7 +75,7 @@ func (s *RWSet[E]) UnmarshalBinary(b []byte) error {
 	if err := formRWSet.close(r); err != nil {
 		return err
 	}
-	replace(s, read, s.track.to())
+	*s = read
 	return nil
 }
 

@@ -8,7 +8,7 @@ func (s *RWSet[E]) Merge(o *RWSet[E]) (changed bool) {
 		return false
 	}
 	if s.seen.Len() == 0 && o.seen.Len() > 0 {
-		replace(s, *o.Clone(), s.track.to())
+		*s = *o.Clone()
 		return true
 	}
 	changed = s.bury(o, nil)

@@ -9,17 +9,17 @@ import (
 )
 
 // told counts the parts that a state tells of while it changes.
-func told(s crdt.Decomposable, change func()) (come, gone int) {
-	s.Track(func(_ []byte, n int) {
+func told[S crdt.Decomposable[S]](s S, change func()) (come, gone int) {
+	s.Track(crdt.NewTracker[S](func(_ []byte, n int) {
 		come, gone = come+max(n, 0), gone+max(-n, 0)
-	})
+	}))
 	defer s.Track(nil)
 	change()
 	return come, gone
 }
 
 // tells checks what a change of a large state costs whoever follows it.
-func tells(t *testing.T, s crdt.Decomposable, come, gone int, what string, change func()) {
+func tells[S crdt.Decomposable[S]](t *testing.T, s S, come, gone int, what string, change func()) {
 	t.Helper()
 	in, out := told(s, change)
 	assert.Equal(t, [2]int{come, gone}, [2]int{in, out}, "parts that come and go by %s", what)
@@ -79,28 +79,33 @@ func TestTrap41_LogTellsOfWhatChanged(t *testing.T) {
 	tells(t, l, 3, 0, "three entries", func() { l.Append(stampOf(1, idA), "a", "b", "c") })
 	tells(t, l, 1, 0, "an entry amid the others", func() { l.Merge(amid) })
 	tells(t, l, 0, 0, "a merge of what is known", func() { l.MergeNovel(other) })
-	var fresh wordlog
-	tells(t, &fresh, 2, 0, "a merge into nothing", func() { fresh.Merge(early.Clone()); fresh.Append(stampOf(1, idA), "x") })
 }
 
-// Types that cannot be encoded have no parts.
+// Types that cannot be encoded have no parts, and say so.
 func TestSeqTypesThatCannotBeEncodedTellNothing(t *testing.T) {
 	var m crdt.LWWMap[point, string]
 	var n crdt.LWWMap[string, point]
 	var s crdt.LWWSet[point]
 	var p crdt.TwoPhaseSet[point]
 	var l crdt.Log[point]
-	for _, d := range []crdt.Decomposable{&m, &n, &s, &p, &l} {
-		tells(t, d, 0, 0, "anything", func() {
-			m.Set(stampOf(1, idA), point{}, "")
-			n.Set(stampOf(1, idA), "", point{})
-			s.Add(stampOf(1, idA), point{})
-			p.Add(point{})
-			l.Append(stampOf(1, idA), point{})
-		})
-		d.Decompose(func([]byte, int) { t.Error("a part") })
-	}
-	for _, none := range []crdt.Decomposable{(*lwwmap)(nil), (*timed)(nil), (*twoPhase)(nil), (*wordlog)(nil)} {
-		none.Decompose(func([]byte, int) { t.Error("a part") })
-	}
+	tellsNothing(t, &m, func() { m.Set(stampOf(1, idA), point{}, "") })
+	tellsNothing(t, &n, func() { n.Set(stampOf(1, idA), "", point{}) })
+	tellsNothing(t, &s, func() { s.Add(stampOf(1, idA), point{}) })
+	tellsNothing(t, &p, func() { p.Add(point{}) })
+	tellsNothing(t, &l, func() { l.Append(stampOf(1, idA), point{}) })
+	assert.Empty(t, partsOf((*lwwmap)(nil)))
+	assert.Empty(t, partsOf((*timed)(nil)))
+	assert.Empty(t, partsOf((*twoPhase)(nil)))
+	assert.Empty(t, partsOf((*wordlog)(nil)))
+}
+
+func tellsNothing[S crdt.Decomposable[S]](t *testing.T, s S, change func()) {
+	t.Helper()
+	part := func([]byte, int) { t.Error("a part") }
+	var unfit *crdt.TypeError
+	assert.ErrorAs(t, s.Decompose(part), &unfit)
+	by := crdt.NewTracker[S](part)
+	s.Track(by)
+	change()
+	assert.ErrorAs(t, by.Lost(), &unfit)
 }

@@ -158,18 +158,27 @@ func (s *TwoPhaseSet[E]) Clone() *TwoPhaseSet[E] {
 }
 
 // Decompose reports the elements, those that are in and those that are out. See [Decomposable].
-func (s *TwoPhaseSet[E]) Decompose(report func(part []byte, n int)) {
-	to := newElementParts[E](report)
+func (s *TwoPhaseSet[E]) Decompose(report func(part []byte, n int)) error {
+	all := sink{report: report}
+	to := newElementParts[E](&all)
 	if to == nil {
-		return
+		return all.err
 	}
 	for e, p := range s.phases().all() {
 		to.inPhase(e, p, 1)
 	}
+	return all.err
 }
 
 // Track reports elements as they come and go. See [Decomposable].
-func (s *TwoPhaseSet[E]) Track(report func(part []byte, n int)) { s.track = newElementParts[E](report) }
+func (s *TwoPhaseSet[E]) Track(by *Tracker[*TwoPhaseSet[E]]) {
+	s.track = newElementParts[E](by.target())
+}
+
+// TrackedBy reports whether by is told. See [Decomposable].
+func (s *TwoPhaseSet[E]) TrackedBy(by *Tracker[*TwoPhaseSet[E]]) bool {
+	return s.track.base().goTo(by.target())
+}
 
 // inPhase reports that e is in, or out for ever; in phase 0 it has no part.
 func (p *elementParts[E]) inPhase(e E, at phase, n int) {
@@ -246,7 +255,7 @@ func (s *TwoPhaseSet[E]) UnmarshalBinary(b []byte) error {
 	if err := formTwoPhaseSet.close(r); err != nil {
 		return err
 	}
-	replace(s, read, s.track.to())
+	*s = read
 	return nil
 }
 

@@ -19,7 +19,7 @@
 //   - deltas mean what the mutation did, in any grouping and order, with loss and repetition;
 //   - MergeNovel, where there is one, returns exactly what was new;
 //   - Delta(since), where there is one beside Context, is all that a peer lacks, and claims nothing more;
-//   - Decompose and Track, where there are both, tell states apart by their parts and leave no change out;
+//   - Decompose and Track, of types that are Decomposable, tell states apart by their parts and leave no change out;
 //   - the wire form is canonical, and hostile bytes are refused without a panic or a change;
 //   - clones are independent.
 //

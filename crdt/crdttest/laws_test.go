@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"pgregory.net/rapid"
 
+	"github.com/eventual-go/eventual/crdt"
 	"github.com/eventual-go/eventual/vclock"
 )
 
@@ -17,10 +18,10 @@ type flawed struct {
 	n    *byte
 	flaw string
 	seen *vclock.Context
-	told func(part []byte, n int)
+	told *crdt.Tracker[*flawed]
 }
 
-func (f *flawed) Decompose(report func(part []byte, n int)) {
+func (f *flawed) Decompose(report func(part []byte, n int)) error {
 	switch {
 	case f.flaw == "parts of nothing" && *f.n == 0:
 		report([]byte("nothing"), 1)
@@ -29,12 +30,17 @@ func (f *flawed) Decompose(report func(part []byte, n int)) {
 	case *f.n > 0:
 		report([]byte{*f.n}, 1)
 	}
+	return nil
 }
 
-func (f *flawed) Track(report func(part []byte, n int)) {
-	if report != nil || f.flaw != "is tracked for ever" {
-		f.told = report
+func (f *flawed) Track(by *crdt.Tracker[*flawed]) {
+	if by != nil || f.flaw != "is tracked for ever" {
+		f.told = by
 	}
+}
+
+func (f *flawed) TrackedBy(by *crdt.Tracker[*flawed]) bool {
+	return f.told != nil && (f.told == by || f.flaw == "knows no tracker from another")
 }
 
 // tell tells whoever tracks f what became of it.
@@ -42,11 +48,15 @@ func (f *flawed) tell(before byte) {
 	if f.told == nil || before == *f.n && f.flaw != "tells again" {
 		return
 	}
+	if f.flaw == "gives up" {
+		f.told = nil
+		return
+	}
 	if before > 0 && f.flaw != "tells of no going" {
-		f.told([]byte{before}, -1)
+		f.told.Report([]byte{before}, -1)
 	}
 	if *f.n > 0 && f.flaw != "tells of no coming" {
-		f.told([]byte{*f.n}, 1)
+		f.told.Report([]byte{*f.n}, 1)
 	}
 }
 
@@ -256,6 +266,9 @@ func TestLawsFindFlaws(t *testing.T) {
 		"tells of no coming":  parts,
 		"clones are tracked":  parts,
 		"decodes untold":      parts,
+		"gives up":            parts,
+
+		"knows no tracker from another": parts,
 	} {
 		assert.True(t, fails(t, l, flaw), flaw)
 	}

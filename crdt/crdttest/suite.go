@@ -54,7 +54,7 @@ func Laws[P crdt.State[P]](t *testing.T, s Suite[P]) {
 	if _, ok := any(s.New()).(crdt.Causal[P]); ok {
 		run("Since", (*checker[P]).since)
 	}
-	if _, ok := any(s.New()).(crdt.Decomposable); ok {
+	if _, ok := any(s.New()).(crdt.Decomposable[P]); ok {
 		run("Decompose", (*checker[P]).decompose)
 	}
 	run("Clone", (*checker[P]).clone)
