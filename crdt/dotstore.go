@@ -115,7 +115,7 @@ func (s *dotStore[E]) search(hash uint32, e E) (i uint32, ok bool) {
 	if g == nil {
 		return 0, false
 	}
-	return uint32(g.cells[k]), true
+	return g.slots[k], true
 }
 
 func (s *dotStore[E]) scan(e E) (i uint32, ok bool) {

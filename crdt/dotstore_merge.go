@@ -72,16 +72,22 @@ type arrival struct {
 }
 
 // foresee looks at the places of what arrives, one after the other, so that the processor waits for memory once for
-// several of them, and not for each when it is put in.
+// several of them, and not for each when it is put in. Where a group is full, that is the next one too.
 func (t cells[E]) foresee(next []arrival) {
 	if t == nil {
 		return
 	}
 	for k := range next {
-		g := &t[t.home(next[k].hash)]
-		next[k].seen = g.tags ^ g.cells[0] ^ g.cells[groupSize-1] // of strings that is all of it
+		p := t.home(next[k].hash)
+		next[k].seen = t[p].ends()
+		if t[p].isFull() {
+			next[k].seen ^= t[t.after(p)].ends()
+		}
 	}
 }
+
+// ends is of what stands first and last in a group: of strings that is all of its lines of the cache.
+func (g *group[E]) ends() uint64 { return g.tags ^ uint64(g.slots[groupSize-1]) }
 
 // hashNext appends the dots that come next, up to hi and as many as there is room for, and reports whether there may be
 // more.

@@ -149,12 +149,13 @@ func (s *ORSet[E]) checkIndex() {
 	used := 0
 	for p := range s.live.index {
 		g := &s.live.index[p]
-		for k, cell := range g.cells {
-			must(k < g.len() || cell == 0 && g.tags>>(8*k) == 0, "group with a gap")
+		for k, i := range g.slots {
+			must(k < g.len() || i == 0 && g.tags&tagBits>>(8*k) == 0 && g.strays()>>k == 0, "group with a gap")
 		}
-		for k, cell := range g.cells[:g.len()] {
-			hash, i := openCell(cell)
-			must(hash == hashOf(s.live.elem(i)) && tagOf(hash) == g.tags>>(8*k)&0xff, "hash or tag")
+		for k, i := range g.slots[:g.len()] {
+			hash := hashOf(g.elems[k])
+			must(g.elems[k] == s.live.elem(i) && tagOf(hash) == g.tags>>(8*k)&0xff, "element or tag")
+			must((s.live.index.home(hash) != p) == (g.strays()>>k&1 > 0), "stray")
 			used++
 		}
 	}
