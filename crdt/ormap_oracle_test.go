@@ -69,7 +69,7 @@ func ormapShows(h history, do string, living events) string {
 	for e := range living.All() {
 		sum += h[e].Op.n
 		values = append(values, fmt.Sprint(h[e].Op.n))
-		if last < 0 || ormapAt(h, e).Compare(ormapAt(h, last)) > 0 {
+		if last < 0 || ormapLater(h, e, last) {
 			last = e
 		}
 	}
@@ -85,6 +85,13 @@ func ormapShows(h history, do string, living events) string {
 		return fmt.Sprint(values)
 	}
 	return "up"
+}
+
+// ormapLater reports whether a register shows write e rather than f: the later one, and of two at one time, which a
+// clock that goes back can bring about, the greater value.
+func ormapLater(h history, e, f int) bool {
+	c := ormapAt(h, e).Compare(ormapAt(h, f))
+	return c > 0 || c == 0 && fmt.Sprint(h[e].Op.n) > fmt.Sprint(h[f].Op.n)
 }
 
 // ormapAt is when a write to a register counts: at its own time, or right after what it saw if that is later.
