@@ -21,14 +21,21 @@
 // key from being exchanged.
 //
 // Deltas are sent in batches, one at a time for each peer, and wait until they
-// are acknowledged. So a peer gets the deltas of one node in the order in which
-// they were put. A delta never goes back to where it came from, and only what was
+// are acknowledged. A delta never goes back to where it came from, and only what was
 // new to a store is passed on by it. With the default settings all nodes pass on:
-// in a mesh with cycles an update reaches a node by more than one way.
+// in a mesh with cycles an update reaches a node by more than one way, about three
+// times where each has four peers. With Loop.Propagation at [Lazy] it comes along a
+// tree, about once, and a tree that fails mends itself.
 //
-// What waits for one peer is bounded, and one copy of it serves all peers. A peer
-// that does not answer, or takes too long, has nothing waiting for it: its deltas
-// are dropped and it is reconciled with instead.
+// What one node put in an order is merged at every other in that order, whoever
+// passed it on: an effect never shows before its cause, where one node had both.
+// Reconciliations are the exception. They bring keys in an order of their own, so
+// it does not hold for what they have to make up for: deltas that were dropped, too
+// large, or refused by a store.
+//
+// What waits for one peer is bounded in bytes and in age, and one copy of it serves
+// all peers. A peer that does not answer, or takes too long, has nothing waiting for
+// it: its deltas are dropped and it is reconciled with instead.
 //
 // A reconciliation compares the two indexes (package merkle), asks for what the
 // peer has where they differ, merges that, and sends back what still differs. Both
@@ -37,17 +44,36 @@
 // missing, also while both sides are written to. It can send back a whole state
 // where a part would do: a Store cannot tell the part that a peer lacks.
 //
+// A store that has next to nothing of what a peer has is not asked for one key at a
+// time: the peer streams all it has, which is then compared like all else. However
+// many peers a new node starts with, one does so. Where it stops, the next exchange
+// goes on, with any peer. Any other exchange that was interrupted finds less to do
+// the next time. So each uses the least that will do, by [Strategy]: deltas while
+// they are acknowledged, a reconciliation, or the full state.
+//
+// Reconciliations come second. They wait where a rate is set, where so many go on
+// already, and while the application is busy; updates go at once. They come quickly
+// while there is something to repair, and slowly while there is not. [Pace] has the
+// numbers, [LAN] and [WAN] are sets of them, and a [Chooser] picks the peers.
+//
 // A peer that stopped answering is noticed by the first call that goes unanswered
 // twice, which a reconciliation takes two seconds to find out. It is reconciled
 // with at once when it calls, and otherwise at the next attempt to reach it, of
 // which there is one every two seconds or more often. [Loop] has the numbers.
 //
+// # What an operator can ask
+//
+// [Loop.Ready] waits until all has arrived that the peers had when Run began: a node
+// should serve from then on. [Loop.Stats] tells how long updates took to get here,
+// over all hops, as a distribution; what is known to be missing still, and when that
+// will have come; and of each strategy what it moved.
+//
 // # Concurrency
 //
 // A [Loop] and its handler are for any number of goroutines. It starts goroutines
-// in Run alone, two for each peer and two besides, and they have ended when Run
-// returns. The cores that it drives, [Round] and [Outbox], are for one goroutine
-// at a time and hold none, nor clock, lock or randomness; [Responder] keeps no
+// in Run alone, two for each peer and three besides, and they have ended when Run
+// returns. The cores that it drives, [Round], [Outbox] and [Broadcast], are for one
+// goroutine at a time and hold none, nor clock, lock or randomness; [Responder] keeps no
 // state at all. Most users will not need them: they are for simulation and for
 // drivers of one's own. No lock is held while a Store, a Caller or an event is
 // called. A reconciliation lets others with the same peer go ahead while it tells
@@ -62,12 +88,16 @@
 //
 // # Wire compatibility
 //
-// Three methods, each message an array in the canonical msgpack subset of this
+// These methods, each message an array in the canonical msgpack subset of this
 // module that starts with its version, now 1:
 //
 //	antientropy/push       [1, [key, state, ...]]           → [1, merged, novel, refused, [index, reason, ...]]
+//	antientropy/deltas     [1, [key, state, age, ...]]      → the same; ages in milliseconds
+//	antientropy/tree       [1, grafts, covers, news, [[origin, first, [key, state, age, ...]], ...]]
+//	                       → [1, merged, novel, refused, [index, reason, ...], [have, pruned, ...]]
 //	antientropy/reconcile  [1, session, message]            → [1, message]
 //	antientropy/pull       [1, limit, skip, questions]      → [1, more, [answer, ...]]
+//	antientropy/stream     [1, limit, position, skip]       → [1, position, skip, left, [key, state, ...], [key, size, reason, ...]]
 //
 // An answer to a pull names at most 64 keys in one range, also in parts: more
 // do not come to share one. A message of a newer version is refused with
@@ -75,6 +105,7 @@
 //
 // # Testing
 //
+// Package storetest checks that a Store of one's own does what is relied on here.
 // Loops over package transport/mem run in testing/synctest bubbles. For runs that
-// replay exactly drive Round, Outbox and Responder from an event heap.
+// replay exactly drive Round, Outbox or Broadcast, and Responder from an event heap.
 package antientropy

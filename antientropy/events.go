@@ -42,15 +42,24 @@ const (
 
 	// Deltas sends what was written since the last acknowledgement, one way.
 	Deltas
+
+	// FullState has all that the peer has sent, in the order of its index, and then
+	// reconciles. It is what a reconciliation becomes that finds the store to have
+	// next to nothing.
+	FullState
+
+	allStrategies // how many there are
 )
 
-// String returns "reconciliation" or "deltas".
+// String returns "reconciliation", "deltas" or "full state".
 func (s Strategy) String() string {
 	switch s {
 	case Reconciliation:
 		return "reconciliation"
 	case Deltas:
 		return "deltas"
+	case FullState:
+		return "full state"
 	}
 	return "Strategy(" + strconv.Itoa(int(s)) + ")"
 }
@@ -83,7 +92,7 @@ type PeerDown struct {
 type Dropped struct {
 	Peer  transport.NodeID
 	Bytes int   // that waited, by [Outbox.Pending]
-	Err   error // why the peer did not take them; nil if they were too many
+	Err   error // why the peer did not take them; nil if they were too many, or too old
 }
 
 // A Refused is one key that could not be loaded, sent or merged.

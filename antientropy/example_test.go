@@ -75,10 +75,10 @@ func ExampleLoop() {
 
 	exchanged := make(chan antientropy.Exchange)
 	loop := &antientropy.Loop{
-		Store:    alice,
-		Peers:    antientropy.Static("bob"),
-		Interval: time.Hour, // for an output that never changes
-		Events:   antientropy.Events{OnExchange: func(x antientropy.Exchange) { exchanged <- x }},
+		Store:  alice,
+		Peers:  antientropy.Static("bob"),
+		Pace:   antientropy.Pace{Interval: time.Hour}, // for an output that never changes
+		Events: antientropy.Events{OnExchange: func(x antientropy.Exchange) { exchanged <- x }},
 	}
 	loop.Caller = net.Node("alice", loop.Handler())
 	var done sync.WaitGroup
@@ -118,7 +118,7 @@ func ExampleOutbox() {
 	_, _ = out.Acked("bob", b.ID, resp)
 	fmt.Println(out.Pending("bob"), alice.Index().Root() == bob.Index().Root())
 	// Output:
-	// 1 delta by antientropy/push
+	// 1 delta by antientropy/deltas
 	// 0 true
 }
 

@@ -24,7 +24,7 @@ func (l *Loop) Exchange(ctx context.Context, peer transport.NodeID) (Exchange, e
 	}
 	p := l.visit(peer)
 	defer l.depart(p)
-	return l.exchange(ctx, p)
+	return l.exchange(ctx, p, false)
 }
 
 func (l *Loop) visit(id transport.NodeID) *peer {
@@ -58,8 +58,8 @@ func (l *Loop) member(p *peer) bool {
 	return slices.Contains(l.Peers(), p.id)
 }
 
-func (l *Loop) exchange(ctx context.Context, p *peer) (Exchange, error) {
-	d := &driving{peer: p}
+func (l *Loop) exchange(ctx context.Context, p *peer, background bool) (Exchange, error) {
+	d := &driving{peer: p, background: background, slots: l.slots, fillers: l.filling}
 	if err := d.enter(ctx); err != nil {
 		return Exchange{Peer: p.id, Err: err}, err
 	}
@@ -78,12 +78,20 @@ func (l *Loop) exchange(ctx context.Context, p *peer) (Exchange, error) {
 // A driving is one reconciliation of the loop.
 type driving struct {
 	*peer
-	inside   bool // it has the peer's turn
-	cfg      RoundConfig
-	patience time.Duration // for the first call
-	probing  bool          // the peer did not answer before
-	waited   bool          // deltas waited for the peer before
-	news     news          // not yet told
+	inside     bool // it has the peer's turn
+	background bool // it gives way
+	occupying  bool // it has one of the slots
+	slots      chan struct{}
+	filling    bool   // it streams
+	fills      uint64 // how often others had filled the store when it began
+	fillers    chan struct{}
+	began      time.Time
+	runs       uint64 // of Run, when it began
+	cfg        RoundConfig
+	patience   time.Duration // for the first call
+	probing    bool          // the peer did not answer before
+	waited     bool          // deltas waited for the peer before
+	news       news          // not yet told
 }
 
 // enter waits for the peer's turn.
@@ -97,8 +105,10 @@ func (d *driving) enter(ctx context.Context) error {
 	}
 }
 
-// exit passes the turn on, if it was not.
+// exit passes the turn on, if it was not, and the slot.
 func (d *driving) exit() {
+	d.vacate()
+	d.unfill()
 	if d.inside {
 		d.inside = false
 		<-d.turn
@@ -124,16 +134,18 @@ func (l *Loop) begin(d *driving, now time.Time) {
 	l.sessions++
 	d.patience = l.patience(p)
 	d.probing = p.reached == down
-	d.waited = !l.outbox.Closed(p.id)
+	d.waited = !l.out.Closed(p.id)
+	d.fills, d.began, d.runs = l.fills, now, l.runs
 	d.cfg = RoundConfig{
 		Peer:       p.id,
 		MaxMessage: l.MaxMessage,
 		Session:    l.sessions,
 		Insist:     p.deferred,
+		Resume:     l.cursor,
 		insistAll:  p.leave == nil, // no deltas, and no next round, to leave anything to
 		Refused:    func(r Refused) { l.refused(&d.news, r) },
 		InFlight:   func(key string) bool { return l.holds(p.id, key) },
-		Learned:    func(key string, novel []byte) { _ = l.put(&d.news, key, novel, p.id) },
+		Learned:    func(key string, novel []byte) { _ = l.put(&d.news, arrival{from: p.id, key: key, novel: novel}) },
 	}
 }
 
@@ -141,7 +153,7 @@ func (l *Loop) begin(d *driving, now time.Time) {
 func (l *Loop) start(d *driving) *Round {
 	l.mu.Lock()
 	if d.leave != nil {
-		l.outbox.Open(d.id)
+		l.out.Open(d.id)
 	}
 	l.mu.Unlock()
 	return NewRound(l.Store, d.cfg)
@@ -161,10 +173,18 @@ func (l *Loop) drive(ctx context.Context, d *driving) (*Round, error) {
 		if _, _, more := round.Next(); !more {
 			return round, ctx.Err()
 		}
+		if err := l.fill(ctx, d, round); err != nil {
+			return round, err
+		}
+		if round.Result().RoundTrips > 0 {
+			if err := l.yield(ctx, d); err != nil {
+				return round, err
+			}
+		}
 		if err := l.step(ctx, d, round, timeout, 2); err != nil {
 			return round, err
 		}
-		timeout = l.timeout()
+		timeout = l.pace.Timeout
 	}
 }
 
@@ -185,7 +205,16 @@ func (l *Loop) step(ctx context.Context, d *driving, round *Round, timeout time.
 	if err := round.Step(ctx, resp); err != nil {
 		return err
 	}
+	l.filled(d, round)
+	l.progress(d, round)
 	return l.tell(ctx, d)
+}
+
+// progress notes what is left to do.
+func (l *Loop) progress(d *driving, round *Round) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	d.missing.note(round, time.Since(d.began))
 }
 
 func (l *Loop) timed(p *peer, d time.Duration) {
@@ -216,7 +245,9 @@ func (l *Loop) call(ctx context.Context, d *driving, method string, req []byte, 
 func (l *Loop) callOnce(ctx context.Context, to transport.NodeID, method string, req []byte, timeout time.Duration) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	return l.Caller.Call(ctx, to, method, req)
+	resp, err := l.Caller.Call(ctx, to, method, req)
+	l.spend(len(req) + len(resp))
+	return resp, err
 }
 
 // answered reports whether a call that ended with err reached the peer and came
@@ -237,10 +268,15 @@ func (l *Loop) end(ctx context.Context, d *driving, round *Round, x Exchange) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	p := d.peer
-	p.counts.add(x)
-	l.totals.add(x)
+	l.add(p, x)
 	switch {
 	case x.Err == nil:
+		if d.runs == l.runs && l.running {
+			l.verify(p, x.Deferred)
+		}
+		if l.tempo.after(x.KeysSent+x.KeysNovel > 0, l.pace) {
+			signal(l.hurry)
+		}
 		p.failures, p.lastSync = 0, time.Now()
 		p.deferred = deferred(round, p.deferred)
 	case ctx.Err() == nil:
@@ -250,7 +286,7 @@ func (l *Loop) end(ctx context.Context, d *driving, round *Round, x Exchange) {
 	if x.Err != nil && !d.waited { // it still needs a reconciliation
 		l.drop(&d.news, p, x.Err)
 	}
-	if p.leave != nil && p.failures == 0 && l.outbox.Closed(p.id) {
+	if p.leave != nil && p.failures == 0 && l.out.Closed(p.id) {
 		signal(p.due) // nothing else brings it about
 	}
 	d.news.exchange(x)

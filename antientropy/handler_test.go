@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/eventual-go/eventual/internal/wire"
 	"github.com/eventual-go/eventual/transport"
@@ -20,7 +21,7 @@ func TestHandlerRefusesWhatItDoesNotKnow(t *testing.T) {
 	newer.Array(1)
 	newer.Uint(version + 1)
 	message := newer.Done()
-	for _, method := range []string{methodPush, methodPull, methodReconcile} {
+	for _, method := range []string{methodPush, methodDeltas, methodTree, methodPull, methodStream, methodReconcile} {
 		_, err := h.ServeCall(t.Context(), "b", method, message)
 		require.Equal(t, ErrVersion, err)
 		_, err = h.ServeCall(t.Context(), "b", method, []byte{0xdd, 0xff, 0xff, 0xff, 0xff})
@@ -89,7 +90,7 @@ func FuzzHandler(f *testing.F) {
 		a.add(fmt.Sprint("a", i), uint64(i))
 		b.add(fmt.Sprint("b", i), uint64(i))
 	}
-	methods := []string{methodPush, methodReconcile, methodPull, "antientropy/"}
+	methods := []string{methodPush, methodDeltas, methodTree, methodReconcile, methodPull, methodStream, "antientropy/"}
 	round, s := NewRound(a, RoundConfig{MaxMessage: small}), &Responder{Store: b, MaxMessage: small}
 	for {
 		method, req, more := round.Next()
@@ -100,13 +101,21 @@ func FuzzHandler(f *testing.F) {
 		resp, _ := s.ServeCall(f.Context(), "a", method, req)
 		_ = round.Step(f.Context(), resp)
 	}
-	f.Add(uint8(3), []byte{0x90})
+	f.Add(uint8(6), []byte{0x90})
+	f.Add(uint8(5), encodeStream(1<<20, Cursor{}))
+	f.Add(uint8(1), encodeDeltas([]*delta{{entry: entry{"k", encodeSet(3)}, age: time.Hour}}, 0, 0))
+	sender := Broadcast{Self: 1}
+	sender.Open("peer")
+	_, _ = sender.Put("k", encodeSet(4), "")
+	tree, _ := sender.Batch("peer")
+	f.Add(uint8(2), tree.Request)
+	f.Add(uint8(2+len(methods)), tree.Request)
 	f.Fuzz(func(t *testing.T, m uint8, req []byte) {
 		store := newSets()
 		store.add("k", 1)
-		l := &Loop{Store: store, MaxMessage: small}
+		l := &Loop{Store: store, MaxMessage: small, Propagation: Propagation(int(m) / len(methods) % 2)}
 		resp, err := l.Handler().ServeCall(t.Context(), "peer", methods[int(m)%len(methods)], slices.Clone(req))
-		if err == nil && int(m)%len(methods) != 0 && len(resp) > small {
+		if err == nil && int(m)%len(methods) > 2 && len(resp) > small {
 			t.Fatalf("an answer of %d bytes", len(resp))
 		}
 		if got := store.get("k"); !slices.Contains(got, 1) {

@@ -154,9 +154,9 @@ func TestABatchThatFailedOnceIsSentAgainAfterAPause(t *testing.T) {
 // or as soon as the peer answers again.
 func TestDeltasThatFailedAreMadeUpFor(t *testing.T) {
 	for name, f := range map[string]fault{
-		"refused":     failing(errBusy, methodPush),
-		"unreachable": failing(transport.ErrUnreachable, methodPush),
-		"too large":   failing(transport.ErrTooLarge, methodPush),
+		"refused":     failing(errBusy, methodDeltas),
+		"unreachable": failing(transport.ErrUnreachable, methodDeltas),
+		"too large":   failing(transport.ErrTooLarge, methodDeltas),
 		"corrupt":     cutShort,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -383,6 +383,7 @@ func TestTrap24_WhatHasArrivedMeanwhileIsNotAskedFor(t *testing.T) {
 	for i := range 200 {
 		b.add(fmt.Sprint(i), elements(40)...)
 	}
+	share(a, b)
 	round, s := NewRound(a, RoundConfig{MaxMessage: small}), &Responder{Store: b, MaxMessage: small}
 	arrived := false
 	for {
@@ -410,7 +411,7 @@ func TestAPushUnderWayIsAbandoned(t *testing.T) {
 		r.run()
 		r.set(func() {
 			r.fault = func(ctx context.Context, _ transport.NodeID, method string, _ func() ([]byte, error)) ([]byte, error) {
-				if method == methodPush {
+				if method == methodDeltas {
 					<-ctx.Done()
 				}
 				return nil, transport.ErrUnreachable

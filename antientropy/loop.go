@@ -1,7 +1,6 @@
 package antientropy
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"math/rand/v2"
@@ -34,23 +33,22 @@ type Loop struct {
 	// Caller reaches the peers.
 	Caller transport.Caller
 
-	// Interval is the time from one reconciliation to the next, give or take a tenth,
-	// and the longest pause between two attempts to reach a peer that does not
-	// answer. If zero, one second.
-	Interval time.Duration
+	// Propagation is how updates go from node to node. If zero, [Eager].
+	Propagation Propagation
 
-	// Fanout is how many peers each interval reconciles with. Peers take turns in
-	// random order. If zero, one.
-	Fanout int
+	// Pace is when to do what, and how much at once: [LAN], [WAN], or of one's own.
+	Pace
 
-	// PushDelay is how long an update waits for others to be sent with it. If zero,
-	// 5 ms; if negative, none.
-	PushDelay time.Duration
+	// Choose picks the peers to reconcile with. If nil, they take turns in random
+	// order. Peers that do not answer are not among those to choose from: they are
+	// tried at a pace of their own.
+	Choose Chooser
 
-	// Timeout bounds each call. If zero, 5 s. The first call of a reconciliation is a
-	// short one, by which a peer that does not answer is noticed: it is given four
-	// times what it took the last time, but at least a second, if that is less.
-	Timeout time.Duration
+	// Busy, if not nil, reports whether the application has more urgent work, such as
+	// requests of clients under way. While it does, reconciliations give way: each of
+	// their requests waits, for at most GiveWay. Updates are sent all the same, and so
+	// is an Exchange by hand. It is called from several goroutines.
+	Busy func() bool
 
 	// MaxMessage is the most bytes of a request or response, to be set to no more
 	// than the transport carries. A state that does not fit is told to
@@ -61,6 +59,10 @@ type Loop struct {
 	// are dropped, and a reconciliation takes their place. If zero, 8 MiB.
 	BufferBytes int
 
+	// BufferAge bounds how long a delta waits for one peer, to the Interval or so. If
+	// one waits longer, all are dropped likewise. If zero, one minute.
+	BufferAge time.Duration
+
 	// Seed picks the order of peers and the jitter. If zero, a random one.
 	Seed uint64
 
@@ -69,12 +71,32 @@ type Loop struct {
 
 	mu       sync.Mutex // guards what follows; never held while anything foreign is called
 	running  bool
+	runs     uint64
+	joined   bool          // since Run began the peers are known
+	changed  chan struct{} // closed when Ready is to look again
+	delays   Delays
+	pace     Pace // with its defaults
+	tempo    tempo
+	bucket   bucket
+	slots    chan struct{} // one token for each who repairs; nil if any number may
+	hurry    chan struct{} // holds a token when the interval has become shorter
+	turn     uint64        // of Choose, which with dice is for Run alone
+	dice     *rand.Rand
 	rand     *rand.Rand
-	outbox   Outbox
+	filling  chan struct{} // a token for who fills an empty store
+	fills    uint64        // how often that was done
+	cursor   Cursor        // how far it has come
+	epoch    time.Time
+	outbox   Outbox    // of which one is in use,
+	tree     Broadcast // and is
+	out      outgoing
+	order    order
+	lanes    [lanes]chan struct{}
 	peers    map[transport.NodeID]*peer
 	turns    []*peer // the rest of the current turn of reconciliations
 	sessions uint64
 	totals   Counts
+	by       [allStrategies]Counts
 	refusals uint64
 	tooLarge uint64
 }
@@ -92,12 +114,16 @@ func (l *Loop) Handler() transport.Handler {
 		Refused: func(r Refused) {
 			l.telling(func(n *news) { l.refused(n, r) })
 		},
-		Learned: func(from transport.NodeID, key string, novel []byte) {
-			l.telling(func(n *news) { _ = l.put(n, key, novel, from) })
+		arriving: l.arriving,
+		arrived: func(ticket uint64, a arrival) {
+			l.telling(func(n *news) { l.arrived(n, ticket, a) })
 		},
 	}
 	return transport.HandlerFunc(func(ctx context.Context, from transport.NodeID, method string, req []byte) ([]byte, error) {
 		l.heard(from)
+		if method == methodTree && l.Propagation == Lazy {
+			return l.serveTree(ctx, from, req)
+		}
 		return r.ServeCall(ctx, from, method, req)
 	})
 }
@@ -119,7 +145,7 @@ func (l *Loop) Push(ctx context.Context, key string, delta []byte) error {
 		return nil
 	}
 	var err error
-	l.telling(func(n *news) { err = l.put(n, key, delta, "") })
+	l.telling(func(n *news) { err = l.put(n, arrival{key: key, novel: delta}) })
 	return err
 }
 
@@ -131,35 +157,61 @@ func (l *Loop) telling(f func(n *news)) {
 }
 
 // put adds a delta to the outbox and wakes those who send from it.
-func (l *Loop) put(n *news, key string, delta []byte, origin transport.NodeID) error {
-	overflowed, err := l.enqueue(key, delta, origin)
-	for _, d := range overflowed {
-		n.dropped(d)
+func (l *Loop) put(n *news, a arrival) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.enqueue(n, a)
+}
+
+func (l *Loop) arriving() (ticket uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.order.begin()
+}
+
+// arrived ends a merge and puts what that brought, and what waited for its end.
+func (l *Loop) arrived(n *news, ticket uint64, a arrival) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.order.end(ticket, a, func(a arrival) {
+		if a.aged {
+			l.delays.add(a.age)
+		}
+		_ = l.enqueue(n, a)
+	})
+}
+
+// enqueue is put with l.mu held.
+func (l *Loop) enqueue(n *news, a arrival) error {
+	l.tick(n)
+	overflowed, err := l.out.put(a)
+	for _, p := range l.peers {
+		if p.id != a.from {
+			signal(p.pending)
+		}
 	}
+	l.overdue(n, overflowed)
 	if err != nil {
-		l.refused(n, Refused{Key: key, Err: err})
+		l.refusedLocked(n, Refused{Key: a.key, Err: err})
 	}
 	return err
 }
 
-func (l *Loop) enqueue(key string, delta []byte, origin transport.NodeID) ([]Dropped, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+// tick tells the outbox the time. l.mu is held.
+func (l *Loop) tick(n *news) {
 	l.setup()
-	overflowed, err := l.outbox.Put(key, delta, origin)
-	for _, p := range l.peers {
-		if p.id != origin {
-			signal(p.pending)
-		}
-	}
-	for _, d := range overflowed {
+	l.overdue(n, l.out.Tick(time.Since(l.epoch)))
+}
+
+// overdue has reconciliations take the place of what was dropped. l.mu is held.
+func (l *Loop) overdue(n *news, all []Dropped) {
+	for _, d := range all {
 		if p := l.peers[d.Peer]; p != nil {
-			p.counts.Dropped++
-			l.totals.Dropped++
+			l.countDropped(p, d.Bytes)
 			signal(p.due)
 		}
+		n.dropped(d)
 	}
-	return overflowed, err
 }
 
 // Kick has Run reconcile with these peers now, or with all if none is named. It
@@ -188,23 +240,30 @@ func (l *Loop) setup() {
 	if seed == 0 {
 		seed = rand.Uint64()
 	}
-	l.rand = rand.New(rand.NewPCG(seed, 0))
+	l.rand, l.dice = rand.New(rand.NewPCG(seed, 0)), rand.New(rand.NewPCG(seed, 1))
 	l.sessions = l.rand.Uint64()
 	l.peers = make(map[transport.NodeID]*peer)
-	l.outbox = Outbox{MaxMessage: l.MaxMessage, MaxBytes: l.BufferBytes}
-}
-
-func (l *Loop) interval() time.Duration { return positive(l.Interval, time.Second) }
-func (l *Loop) timeout() time.Duration  { return positive(l.Timeout, 5*time.Second) }
-func (l *Loop) pushDelay() time.Duration {
-	return max(0, cmp.Or(l.PushDelay, 5*time.Millisecond))
-}
-
-func positive(d, otherwise time.Duration) time.Duration {
-	if d <= 0 {
-		return otherwise
+	l.epoch, l.pace = time.Now(), l.Pace.filled()
+	l.bucket = newBucket(l.BytesPerSecond, maxMessage(l.MaxMessage))
+	l.changed = make(chan struct{})
+	l.hurry, l.filling = make(chan struct{}, 1), make(chan struct{}, 1)
+	if l.pace.Concurrent > 0 {
+		l.slots = make(chan struct{}, l.pace.Concurrent)
 	}
-	return d
+	l.setupOut()
+}
+
+func (l *Loop) setupOut() {
+	if l.Propagation != Lazy {
+		l.outbox = Outbox{MaxMessage: l.MaxMessage, MaxBytes: l.BufferBytes, MaxAge: l.BufferAge}
+		l.out = &l.outbox
+		return
+	}
+	l.tree = Broadcast{Self: l.rand.Uint64(), MaxMessage: l.MaxMessage, MaxBytes: l.BufferBytes, MaxAge: l.BufferAge, Patience: l.pace.Patience}
+	l.out = &l.tree
+	for i := range l.lanes {
+		l.lanes[i] = make(chan struct{}, 1)
+	}
 }
 
 // jitter returns a random duration from d-d/10 to d+d/10. l.mu is not held.
@@ -217,7 +276,8 @@ func (l *Loop) jitter(d time.Duration) time.Duration {
 func (l *Loop) holds(peer transport.NodeID, key string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.outbox.Holds(peer, key)
+	l.setup()
+	return l.out.Holds(peer, key)
 }
 
 // check reports what the caller forgot.

@@ -421,7 +421,7 @@ func TestExchangeNeedsNoRun(t *testing.T) {
 func TestPushByHand(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		net, a, b := &mem.Network{}, newSets(), newSets()
-		l := &Loop{Store: plain{a}, Peers: Static("b"), Interval: time.Hour, MaxMessage: small}
+		l := &Loop{Store: plain{a}, Peers: Static("b"), Pace: Pace{Interval: time.Hour}, MaxMessage: small}
 		l.Caller = net.Node("a", l.Handler())
 		net.Node("b", (&Loop{Store: plain{b}}).Handler())
 		ctx, cancel := context.WithCancel(t.Context())

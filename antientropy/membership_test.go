@@ -44,10 +44,12 @@ func (r *rig) flood() {
 	}
 }
 
-func (r *rig) queues() (n int) {
-	r.loop.mu.Lock()
-	defer r.loop.mu.Unlock()
-	return len(r.loop.outbox.queues)
+func (r *rig) queues() (n int) { return queuesOf(r.loop) }
+
+func queuesOf(l *Loop) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.outbox.queues) + len(l.tree.links)
 }
 
 // A peer that did not answer is asked by hand, leaves meanwhile, and answers.

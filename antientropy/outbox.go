@@ -3,6 +3,7 @@ package antientropy
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"github.com/eventual-go/eventual/transport"
 )
@@ -10,8 +11,8 @@ import (
 // An Outbox holds the deltas that wait to be sent, for each peer in the order in
 // which they were put, until the peer has acknowledged them. It is what [Loop]
 // pushes from, and most users will not need it. It has no goroutine, clock, lock
-// or I/O: equal calls have equal results. An Outbox is for one goroutine at a
-// time; the zero value has no peers.
+// or I/O: equal calls have equal results. The time is what Tick was told last. An
+// Outbox is for one goroutine at a time; the zero value has no peers.
 //
 // It keeps traffic down as Enes et al. (Efficient Synchronization of State-based
 // CRDTs, ICDE 2019) do: a delta is never sent back to the peer it came from (BP),
@@ -19,9 +20,18 @@ import (
 // reports it (RR).
 //
 // A delta is kept once, however many peers it waits for, and it waits for no peer
-// that is closed: one that failed, that has too much waiting for it, or that was
-// never opened. Such a peer needs a reconciliation, and is opened again before the
-// snapshot that this starts from, so that nothing falls between the two.
+// that is closed: one that failed, that has too much waiting for it, or for too
+// long, or that was never opened. Such a peer needs a reconciliation, and is opened
+// again before the snapshot that this starts from, so that nothing falls between
+// the two.
+//
+// Deltas go to a peer in the order in which they were put, also when a batch failed
+// and is repeated. If all who receive them merge in that order, and put what was new
+// in the order in which they merged it, then what one node put in an order is merged
+// at every other in that order, on whatever way it comes: an effect never shows
+// before its cause. Not so what a reconciliation has to make up for, which brings
+// keys in an order of its own, before and after deltas: what was dropped, too large
+// or refused.
 type Outbox struct {
 	// MaxMessage is the most bytes of one batch. If zero, 1 MiB; at least 1 KiB.
 	MaxMessage int
@@ -31,6 +41,10 @@ type Outbox struct {
 	// closed.
 	MaxBytes int
 
+	// MaxAge is how long a delta may wait for one peer. If zero, one minute. A peer
+	// for which one waits longer is closed by the next Tick.
+	MaxAge time.Duration
+
 	// Attempts is how many times in a row a batch may fail before the peer is closed.
 	// If zero, 2.
 	Attempts int
@@ -38,6 +52,20 @@ type Outbox struct {
 	queues  map[transport.NodeID]*queue
 	order   []transport.NodeID // of the queues, as they were opened first
 	batches uint64
+	now     time.Duration
+}
+
+// Tick says what time it is, since any moment: it never goes back. It returns the
+// peers that it closed, each with the bytes dropped, because deltas waited for them
+// for too long. Without it all happens at once: nothing gets old.
+func (o *Outbox) Tick(now time.Duration) (overdue []Dropped) {
+	o.now = max(o.now, now)
+	for _, peer := range o.order {
+		if o.queues[peer].late(o.now - cmp.Or(o.MaxAge, time.Minute)) {
+			overdue = append(overdue, Dropped{Peer: peer, Bytes: o.Close(peer)})
+		}
+	}
+	return overdue
 }
 
 // Open has deltas wait for peer from now on. It does nothing if they do already.
@@ -77,17 +105,22 @@ func (o *Outbox) Forget(peer transport.NodeID) {
 // *[TooLargeError] if the delta does not fit into a message: then it waits for
 // nobody, and reconciliation has to bring it.
 func (o *Outbox) Put(key string, delta []byte, origin transport.NodeID) (overflowed []Dropped, err error) {
-	if limit := maxMessage(o.MaxMessage); !fits(key, len(delta), limit) {
-		return nil, &TooLargeError{Key: key, Size: len(delta), Max: limit}
+	return o.put(arrival{from: origin, key: key, novel: delta})
+}
+
+// put is Put of a delta that has been on its way for a while.
+func (o *Outbox) put(a arrival) (overflowed []Dropped, err error) {
+	if limit := maxMessage(o.MaxMessage); !fits(a.key, len(a.novel), limit) {
+		return nil, &TooLargeError{Key: a.key, Size: len(a.novel), Max: limit}
 	}
-	var e *entry
+	var e *delta
 	for _, peer := range o.order {
 		q := o.queues[peer]
-		if !q.open || peer == origin {
+		if !q.open || peer == a.from {
 			continue
 		}
 		if e == nil {
-			e = &entry{key, slices.Clone(delta)}
+			e = &delta{entry{a.key, slices.Clone(a.novel)}, o.now, a.age}
 		}
 		if q.bytes+e.cost() > cmp.Or(o.MaxBytes, 8<<20) {
 			overflowed = append(overflowed, Dropped{Peer: peer, Bytes: o.Close(peer)})
@@ -116,8 +149,9 @@ func (o *Outbox) Batch(peer transport.NodeID) (b Batch, ok bool) {
 	}
 	o.batches++
 	entries := q.front(maxMessage(o.MaxMessage))
-	q.flight = flight{id: o.batches, n: len(entries)}
-	return Batch{ID: o.batches, Method: methodPush, Request: encodePush(entries), Keys: len(entries)}, true
+	q.flight = flight{id: o.batches, n: len(entries), sent: o.now}
+	req := encodeDeltas(entries, o.now, q.transit)
+	return Batch{ID: o.batches, Method: methodDeltas, Request: req, Keys: len(entries)}, true
 }
 
 // Acked takes the response to a batch, which no longer waits, and returns the keys
@@ -138,7 +172,7 @@ func (o *Outbox) Acked(peer transport.NodeID, id uint64, resp []byte) ([]Refused
 		refused = append(refused, Refused{Peer: peer, Key: q.at(t.index).key, Err: &RefusedError{Reason: t.reason}})
 	}
 	q.drop(q.flight.n)
-	q.flight, q.failures = flight{}, 0
+	q.landed(o.now)
 	return refused, nil
 }
 

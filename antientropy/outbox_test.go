@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -26,7 +27,7 @@ func put(t *testing.T, o *Outbox, key string, size int, origin transport.NodeID)
 
 func keysOf(t *testing.T, b Batch) (keys []string) {
 	t.Helper()
-	entries, err := decodePush(b.Request)
+	entries, err := decodeDeltas(b.Request)
 	require.NoError(t, err)
 	for _, e := range entries {
 		keys = append(keys, e.key)
@@ -201,4 +202,41 @@ func TestOutboxForgets(t *testing.T) {
 	_, ok := o.Batch("b")
 	require.False(t, ok)
 	require.Zero(t, o.Close("never seen"))
+}
+
+// Also with loss of requests and of responses nothing is lost or reordered.
+func TestOutboxOverALossyLinkKeepsTheOrder(t *testing.T) {
+	var got []uint64
+	to := newSets()
+	to.onNews = func(_ string, novel []byte) {
+		e, err := decodeSet(novel)
+		require.NoError(t, err)
+		got = append(got, e...)
+	}
+	in, out := Responder{Store: to}, Outbox{MaxMessage: small, Attempts: 1000}
+	out.Open("b")
+	put := uint64(0)
+	for turn := 0; put < 500 || out.Pending("b") > 0; turn++ {
+		for range min(7, 500-put) {
+			_, err := out.Put(fmt.Sprint(put%5), encodeSet(put), "")
+			require.NoError(t, err)
+			put++
+		}
+		b, ok := out.Batch("b")
+		require.True(t, ok)
+		if turn%3 == 0 {
+			out.Failed("b", b.ID)
+			continue
+		}
+		resp, err := in.ServeCall(t.Context(), "a", b.Method, b.Request)
+		require.NoError(t, err)
+		if turn%5 == 0 {
+			out.Failed("b", b.ID)
+			continue
+		}
+		_, err = out.Acked("b", b.ID, resp)
+		require.NoError(t, err)
+	}
+	require.Len(t, got, 500)
+	require.True(t, slices.IsSorted(got))
 }

@@ -31,6 +31,9 @@ type peer struct {
 	lastSync  time.Time      // end of the last that succeeded
 	roundTrip time.Duration  // of the last first call of a reconciliation
 	deferred  []merkle.Range // by the last reconciliation
+	verified  bool           // an exchange since Run began brought all that it had then,
+	deferring bool           // or all but what was left to deltas
+	missing   missing
 	counts    Counts
 }
 
@@ -88,6 +91,7 @@ func (l *Loop) unanswered(n *news, p *peer, err error) {
 	l.drop(n, p, err)
 	if p.reached != down {
 		p.reached = down
+		l.change()
 		signal(p.due)
 		n.peerDown(PeerDown{Peer: p.id, Err: err})
 	}
@@ -97,7 +101,7 @@ func (l *Loop) unanswered(n *news, p *peer, err error) {
 // one who left nothing waits, and who has its name now is another. l.mu is held.
 func (l *Loop) drop(n *news, p *peer, err error) {
 	if p.leave != nil {
-		l.dropped(n, p, l.outbox.Close(p.id), err)
+		l.dropped(n, p, l.out.Close(p.id), err)
 	}
 	if p.abandon != nil {
 		p.abandon()
@@ -122,7 +126,7 @@ func (l *Loop) countDropped(p *peer, bytes int) {
 // pause is how long to wait after so many failures: from 50 ms, doubling, to an
 // interval, each time a random half to all of it. l.mu is held.
 func (l *Loop) pause(failures int) time.Duration {
-	most := max(l.interval(), leastPause)
+	most := max(l.pace.Interval, leastPause)
 	d := most
 	if shift := failures - 1; shift < 20 {
 		d = min(most, leastPause<<max(shift, 0))
@@ -135,7 +139,7 @@ func (l *Loop) pause(failures int) time.Duration {
 // Timeout, in case the way to it has become slower than it was. l.mu is held.
 func (l *Loop) patience(p *peer) time.Duration {
 	if p.roundTrip == 0 || p.reached == down && l.rand.IntN(16) == 0 {
-		return l.timeout()
+		return l.pace.Timeout
 	}
-	return min(l.timeout(), max(leastProbe, 4*p.roundTrip))
+	return min(l.pace.Timeout, max(leastProbe, 4*p.roundTrip))
 }

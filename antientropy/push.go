@@ -14,7 +14,7 @@ func (l *Loop) pushTo(ctx context.Context, p *peer) {
 			return
 		case <-p.pending:
 		}
-		if !sleep(ctx, l.pushDelay()) {
+		if !sleep(ctx, l.pace.PushDelay) {
 			return
 		}
 		for l.pushBatch(ctx, p) {
@@ -30,20 +30,21 @@ func (l *Loop) pushTo(ctx context.Context, p *peer) {
 func (l *Loop) backlog(p *peer) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.outbox.Pending(p.id) >= maxMessage(l.MaxMessage)
+	return l.out.Pending(p.id) >= maxMessage(l.MaxMessage)
 }
 
 // pushBatch sends one batch and reports whether there may be another.
 func (l *Loop) pushBatch(ctx context.Context, p *peer) (more bool) {
-	call, b, ok := l.nextBatch(ctx, p)
+	var n news
+	call, b, ok := l.nextBatch(ctx, &n, p)
+	n.tell(&l.Events)
 	if !ok {
 		return false
 	}
 	start := time.Now()
-	resp, err := l.callOnce(call, p.id, b.Method, b.Request, l.timeout())
+	resp, err := l.callOnce(call, p.id, b.Method, b.Request, l.pace.Timeout)
 	abandoned, reached, lost := call.Err() != nil, answered(err), unreached(err)
 	l.finish(p)
-	var n news
 	x := Exchange{Peer: p.id, Strategy: Deltas, BytesSent: len(b.Request), BytesReceived: len(resp), RoundTrips: 1}
 	if err == nil {
 		x.KeysSent = b.Keys
@@ -65,13 +66,14 @@ func (l *Loop) pushBatch(ctx context.Context, p *peer) (more bool) {
 
 // nextBatch takes what waits for p, unless p does not answer: then only
 // reconciliations find out when it does. The context ends when p stops answering.
-func (l *Loop) nextBatch(ctx context.Context, p *peer) (context.Context, Batch, bool) {
+func (l *Loop) nextBatch(ctx context.Context, n *news, p *peer) (context.Context, Batch, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if p.reached == down || ctx.Err() != nil {
 		return nil, Batch{}, false
 	}
-	b, ok := l.outbox.Batch(p.id)
+	l.tick(n)
+	b, ok := l.out.Batch(p.id)
 	if !ok {
 		return nil, Batch{}, false
 	}
@@ -89,7 +91,11 @@ func (l *Loop) finish(p *peer) {
 
 func (l *Loop) acked(n *news, p *peer, b Batch, resp []byte) (refused int, err error) {
 	l.mu.Lock()
-	told, err := l.outbox.Acked(p.id, b.ID, resp)
+	l.tick(n)
+	told, err := l.out.Acked(p.id, b.ID, resp)
+	if p.leave != nil && l.out.Closed(p.id) {
+		signal(p.due) // it takes nothing, or lacks what is kept no more
+	}
 	l.mu.Unlock()
 	for _, r := range told {
 		l.refused(n, r)
@@ -116,7 +122,7 @@ func (l *Loop) failed(ctx context.Context, p *peer, b Batch, err error, lost boo
 func (l *Loop) gaveUp(n *news, p *peer, b Batch, err error) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	bytes, closed := l.outbox.Failed(p.id, b.ID)
+	bytes, closed := l.out.Failed(p.id, b.ID)
 	l.dropped(n, p, bytes, err)
 	return closed
 }
@@ -124,6 +130,5 @@ func (l *Loop) gaveUp(n *news, p *peer, b Batch, err error) bool {
 func (l *Loop) count(p *peer, x Exchange) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	p.counts.add(x)
-	l.totals.add(x)
+	l.add(p, x)
 }

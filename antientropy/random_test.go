@@ -50,8 +50,9 @@ func newTrial(t *testing.T, seed uint64) *trial {
 	for i, id := range tr.ids {
 		n := &trialNode{store: newFed(), peers: tr.others(id)}
 		n.loop = &Loop{
-			Store: n.store, Interval: 300 * time.Millisecond, Timeout: time.Second, Seed: seed + uint64(i) + 1,
-			MaxMessage: tr.limit, BufferBytes: buffer, Fanout: 1 + tr.n(2),
+			Store: n.store, Pace: Pace{Interval: 300 * time.Millisecond, Timeout: time.Second, Fanout: 1 + tr.n(2), Concurrent: tr.n(3)}, Seed: seed + uint64(i) + 1,
+			MaxMessage: tr.limit, BufferBytes: buffer,
+			Propagation: Propagation(tr.n(2)),
 			Peers: func() (ids []transport.NodeID) {
 				tr.locked(func() { ids = slices.Clone(n.peers) })
 				return ids
@@ -214,7 +215,7 @@ func trySeed(t *testing.T, seed uint64) {
 		for _, p := range l.Stats().Peers {
 			require.True(t, p.Reachable && !p.Closed && p.Pending == 0 && time.Since(p.LastSync) < 5*time.Second, "seed %d: %s of %+v", seed, id, p)
 		}
-		require.Len(t, l.outbox.queues, 3, "seed %d", seed)
+		require.Equal(t, 3, queuesOf(l), "seed %d", seed)
 	}
 	for i := range 10 { // and deltas flow
 		tr.nodes["a"].store.add(fmt.Sprint("after ", i), 1)

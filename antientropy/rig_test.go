@@ -41,7 +41,7 @@ type rig struct {
 
 func newRig(t *testing.T, change func(*Loop), peers ...transport.NodeID) *rig {
 	r := &rig{t: t, store: newFed(), peers: peers, there: map[transport.NodeID]*Responder{}, calls: map[transport.NodeID]int{}}
-	r.loop = &Loop{Store: r.store, Peers: r.members, Caller: callerFunc(r.call), Interval: time.Hour, Seed: 1}
+	r.loop = &Loop{Store: r.store, Peers: r.members, Caller: callerFunc(r.call), Pace: Pace{Interval: time.Hour}, Seed: 1}
 	r.loop.Events = Events{
 		OnExchange: func(x Exchange) { r.tell("%v %s %v", x.Strategy, x.Peer, x.Err) },
 		OnPeerUp:   func(id transport.NodeID) { r.tell("up %s", id) },

@@ -35,11 +35,16 @@ type RoundConfig struct {
 	// to all the time cannot hide a difference for ever.
 	Insist []merkle.Range
 
+	// Resume is how far an earlier round of [FullState] has come that ended early, by
+	// [Round.Resume]. This one goes on from there, if anything differs at all.
+	Resume Cursor
+
 	// insistAll is Insist for every range.
 	insistAll bool
 
 	// Learned, if not nil, is told what the peer's states brought that was new, so
-	// that it can be passed on to other peers. novel is not changed afterwards.
+	// that it can be passed on to other peers; not of what a [FullState] stream brought.
+	// novel is not changed afterwards.
 	Learned func(key string, novel []byte)
 
 	// Refused, if not nil, is told of each key that could not be exchanged.
@@ -61,12 +66,14 @@ type RoundConfig struct {
 //		}
 //	}
 //
-// It first finds the ranges of the index that differ, then asks for what the
-// peer has there, unless it has become equal meanwhile, merges it, and sends its
-// own states where they still differ from the peer's. Both sides may be written to
-// all along. A round that is given up half way has done no harm, and all that it
-// merged stays. It comes to an end whatever the peer answers: each answer has to
-// bring it further. A Round is for one goroutine at a time.
+// It first finds the ranges of the index that differ. If nearly all do, because this
+// store has next to nothing, the peer streams all it has, and the comparison begins
+// anew. Then it asks for what the peer has there, unless it has become equal
+// meanwhile, merges it, and sends its own states where they still differ from the
+// peer's. Both sides may be written to all along. A round that is given up half way
+// has done no harm, and all that it merged stays. It comes to an end whatever the peer
+// answers: each answer has to bring it further. A Round is for one goroutine at a
+// time.
 type Round struct {
 	store   Store
 	cfg     RoundConfig
@@ -86,6 +93,12 @@ type Round struct {
 	part     []found        // those keys, without their states
 	deferred []merkle.Range
 
+	keys        int    // that the store had
+	cursor      Cursor // of a stream
+	left        int    // keys still to be streamed
+	streamedAll bool
+	told        map[uint32]bool // places of keys that the stream could not bring
+
 	sends []string // keys to send next
 	held  *entry   // the first of them, loaded but not sent: it did not fit
 	batch []*entry // the push under way
@@ -96,24 +109,33 @@ type Round struct {
 // NewRound starts a round. It takes a snapshot of the store's index: what is
 // written later is compared again when it matters.
 func NewRound(store Store, cfg RoundConfig) *Round {
-	limit, index := maxMessage(cfg.MaxMessage), store.Index()
 	r := &Round{
-		store:   store,
-		cfg:     cfg,
-		limit:   limit,
-		hasher:  index.Hasher(),
-		session: initiate(index, cfg.Ranges, limit-messageOverhead),
-		insist:  make(map[uint32]bool, len(cfg.Insist)),
-		window:  1024,
-		result:  Exchange{Peer: cfg.Peer},
+		store:  store,
+		cfg:    cfg,
+		limit:  maxMessage(cfg.MaxMessage),
+		insist: make(map[uint32]bool, len(cfg.Insist)),
+		window: 1024,
+		result: Exchange{Peer: cfg.Peer},
 	}
 	for _, at := range cfg.Insist {
 		r.insist[place(at)] = true
 	}
-	if start := r.session.Start(); len(start) > 0 {
-		r.ask(methodReconcile, encodeReconcile(cfg.Session, start))
+	r.begin()
+	if r.resumes() {
+		r.cursor = cfg.Resume
 	}
 	return r
+}
+
+// begin begins the comparison.
+func (r *Round) begin() {
+	index := r.store.Index()
+	r.hasher, r.keys = index.Hasher(), index.Len()
+	r.session = initiate(index, r.cfg.Ranges, r.limit-messageOverhead)
+	r.ask("", nil)
+	if start := r.session.Start(); len(start) > 0 {
+		r.ask(methodReconcile, encodeReconcile(r.cfg.Session, start))
+	}
 }
 
 // Next returns the request to send next, again the same until Step was given its
@@ -139,6 +161,8 @@ func (r *Round) Step(ctx context.Context, resp []byte) error {
 		err = r.pulled(ctx, resp)
 	case methodPush:
 		err = r.pushed(ctx, resp)
+	case methodStream:
+		err = r.streamed(ctx, resp)
 	default:
 		err = errors.New("antientropy: response to a round that is over")
 	}
@@ -178,9 +202,13 @@ func (r *Round) compared(ctx context.Context, resp []byte) error {
 	if r.next, err = r.session.Step(msg); err != nil {
 		return fmt.Errorf("antientropy: reconcile: %w", err)
 	}
-	at := take(r.session)
+	at := slices.DeleteFunc(take(r.session), func(at merkle.Range) bool { return r.told[place(at)] })
 	r.todo = append(r.todo, at...)
 	r.result.Different += len(at)
+	if len(r.next)+len(r.todo) > 0 && r.streams() {
+		r.stream()
+		return nil
+	}
 	if len(r.next) > 0 && len(r.todo) < much {
 		r.compare()
 		return nil

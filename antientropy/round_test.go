@@ -232,6 +232,7 @@ func TestTrap23_UnderwayAtThePeerAlone(t *testing.T) {
 	for i := range 50 {
 		b.add(fmt.Sprint("k", i), 1)
 	}
+	share(a, b)
 	s := &Responder{Store: b, InFlight: func(transport.NodeID, string) bool { return true }}
 	round := NewRound(a, RoundConfig{})
 	x := run(t, round, s, 1<<20)

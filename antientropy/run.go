@@ -31,6 +31,9 @@ func (l *Loop) Run(ctx context.Context) error {
 	if u, ok := l.Store.(updates); ok {
 		work.Go(func() { l.follow(ctx, u) })
 	}
+	if l.Propagation == Lazy {
+		work.Go(func() { l.mend(ctx) })
+	}
 	return l.conduct(ctx, &work)
 }
 
@@ -42,6 +45,10 @@ func (l *Loop) enter() bool {
 		return false
 	}
 	l.running = true
+	l.runs++
+	for _, p := range l.peers {
+		p.verified, p.deferring = false, false
+	}
 	return true
 }
 
@@ -49,11 +56,11 @@ func (l *Loop) enter() bool {
 func (l *Loop) exit() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.running = false
+	l.running, l.joined = false, false
 	l.turns = nil
 	for id, p := range l.peers {
 		p.leave = nil
-		l.outbox.Close(id)
+		l.out.Close(id)
 	}
 }
 
@@ -71,37 +78,78 @@ func (l *Loop) follow(ctx context.Context, u updates) {
 
 // conduct has the peers reconciled with, some at each interval.
 func (l *Loop) conduct(ctx context.Context, work *sync.WaitGroup) error {
-	timer := time.NewTimer(l.jitter(l.interval()))
+	last, timer := time.Now(), time.NewTimer(l.jitter(l.current()))
 	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
+		case <-l.hurry:
+			timer.Reset(l.jitter(l.current()) - time.Since(last))
+			continue
 		case <-timer.C:
 		}
 		l.refresh(ctx, work)
 		l.nextTurn()
-		timer.Reset(l.jitter(l.interval()))
+		last = time.Now()
+		timer.Reset(l.jitter(l.current()))
 	}
 }
 
-// nextTurn picks the peers of one interval. Those that do not answer are not
-// among them: they are tried at their own pace.
-func (l *Loop) nextTurn() {
+func (l *Loop) current() time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for range max(l.Fanout, 1) {
-		if len(l.turns) == 0 {
-			l.turns = l.shuffled()
-		}
-		if len(l.turns) == 0 {
+	return l.tempo.current(l.pace)
+}
+
+// nextTurn has the peers of one interval reconciled with. Those that do not answer
+// are not among them: they are tried at their own pace.
+func (l *Loop) nextTurn() {
+	var n news
+	ids := l.answering(&n)
+	n.tell(&l.Events)
+	for range l.pace.Fanout {
+		if len(ids) == 0 {
 			return
 		}
+		if l.Choose == nil {
+			l.nextInTurn()
+			continue
+		}
+		if i := l.Choose.Choose(ids, l.turn, l.dice); i >= 0 && i < len(ids) {
+			l.Kick(ids[i])
+			ids = slices.Delete(ids, i, i+1)
+		}
+		l.turn++
+	}
+}
+
+// answering are the peers that answer.
+func (l *Loop) answering(n *news) (ids []transport.NodeID) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.tick(n)
+	for _, p := range l.shuffled() {
+		ids = append(ids, p.id)
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// nextInTurn takes the next of a turn in which each peer comes once.
+func (l *Loop) nextInTurn() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.turns) == 0 {
+		l.turns = l.shuffled()
+	}
+	if len(l.turns) > 0 {
 		signal(l.turns[0].due)
 		l.turns = l.turns[1:]
 	}
 }
 
+// shuffled are the peers that answer, in random order. l.mu is held.
 func (l *Loop) shuffled() []*peer {
 	var ready []*peer
 	for _, p := range l.peers {
@@ -143,20 +191,22 @@ func (l *Loop) refresh(ctx context.Context, work *sync.WaitGroup) {
 		}
 	}
 	l.turns = slices.DeleteFunc(l.turns, func(p *peer) bool { return p.leave == nil })
+	l.joined = true
+	l.change()
 }
 
 // forget drops all that is known of a node. Should it come back, it is another
 // peer. l.mu is held.
 func (l *Loop) forget(p *peer) {
 	delete(l.peers, p.id)
-	l.outbox.Forget(p.id)
+	l.out.Forget(p.id)
 }
 
 // join starts the two goroutines of a peer. l.mu is held.
 func (l *Loop) join(ctx context.Context, p *peer, work *sync.WaitGroup) {
 	ctx, p.leave = context.WithCancel(ctx)
-	p.failures = 0
-	l.outbox.Open(p.id)
+	p.failures, p.verified, p.deferring = 0, false, false
+	l.out.Open(p.id)
 	signal(p.due)
 	work.Go(func() { l.pushTo(ctx, p) })
 	work.Go(func() { l.keep(ctx, p) })
@@ -180,7 +230,7 @@ func (l *Loop) keep(ctx context.Context, p *peer) {
 		if !sleep(ctx, l.tooSoon(p)) {
 			return
 		}
-		_, _ = l.exchange(ctx, p) // told to Events
+		_, _ = l.exchange(ctx, p, true) // told to Events
 	}
 }
 

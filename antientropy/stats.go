@@ -45,10 +45,12 @@ func (c *Counts) add(x Exchange) {
 
 // Stats are a Loop's counts at one moment.
 type Stats struct {
-	Counts               // over all peers, also those that left
-	Refused  uint64      // keys told to Events.OnRefused, those in calls of peers among them
-	TooLarge uint64      // of those, states or deltas that did not fit into a message
-	Peers    []PeerStats // by peer
+	Counts                         // over all peers, also those that left
+	By       [allStrategies]Counts // the same for each Strategy
+	Refused  uint64                // keys told to Events.OnRefused, those in calls of peers among them
+	TooLarge uint64                // of those, states or deltas that did not fit into a message
+	Delays   Delays                // of the updates of others, until they arrived here
+	Peers    []PeerStats           // by peer
 }
 
 // PeerStats are the counts of one peer.
@@ -56,9 +58,23 @@ type PeerStats struct {
 	Peer      transport.NodeID
 	Reachable bool      // the last call to it was answered
 	LastSync  time.Time // when the last reconciliation succeeded; zero if none did
+	CaughtUp  bool      // all that it had when Run began is here, as for [Loop.Ready]
 	Pending   int       // bytes of deltas that wait for it, by [Outbox.Pending]
 	Closed    bool      // deltas do not wait for it: a reconciliation is to come first
+
+	// Missing is how many keys are to be exchanged by the reconciliation under way, or
+	// that ended early, as far as is known, and Expected when that will be done, from
+	// now, at the pace so far; zero if that is not known.
+	Missing  int
+	Expected time.Duration
 	Counts
+}
+
+// add counts an exchange. l.mu is held.
+func (l *Loop) add(p *peer, x Exchange) {
+	p.counts.add(x)
+	l.totals.add(x)
+	l.by[x.Strategy].add(x)
 }
 
 // Stats returns the counts up to now. Its peers are those of Loop.Peers, and others
@@ -66,14 +82,17 @@ type PeerStats struct {
 func (l *Loop) Stats() Stats {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s := Stats{Counts: l.totals, Refused: l.refusals, TooLarge: l.tooLarge}
+	s := Stats{Counts: l.totals, By: l.by, Delays: l.delays, Refused: l.refusals, TooLarge: l.tooLarge}
 	for id, p := range l.peers {
 		s.Peers = append(s.Peers, PeerStats{
 			Peer:      id,
 			Reachable: p.reached == up,
 			LastSync:  p.lastSync,
-			Pending:   l.outbox.Pending(id),
-			Closed:    l.outbox.Closed(id),
+			CaughtUp:  p.verified,
+			Missing:   p.missing.keys,
+			Expected:  p.missing.eta(),
+			Pending:   l.out.Pending(id),
+			Closed:    l.out.Closed(id),
 			Counts:    p.counts,
 		})
 	}
@@ -85,6 +104,10 @@ func (l *Loop) Stats() Stats {
 func (l *Loop) refused(n *news, r Refused) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.refusedLocked(n, r)
+}
+
+func (l *Loop) refusedLocked(n *news, r Refused) {
 	l.refusals++
 	if isTooLarge(r.Err) {
 		l.tooLarge++

@@ -32,9 +32,9 @@
 //
 // # Limits
 //
-// The history that a deletion leaves behind is never collected. The index costs
-// the encoding of each changed state, once for each [Store.Index] that finds it
-// changed. [Store.Keys] looks at all keys.
+// The history that a deletion leaves behind is never collected. [Store.Index]
+// hashes each small state that has changed, whole, and of a large collection what has
+// changed in it. [Store.Keys] looks at all keys.
 //
 // # Concurrency
 //
@@ -55,7 +55,8 @@
 // # Wire compatibility
 //
 // States and deltas are encoded values of package crdt, with nothing added, and
-// keep its promises. The index is hashed as package merkle says, over those bytes.
+// keep its promises. The index is hashed as package merkle says, over the fingerprints of
+// [crdt.Value.Fingerprint], whose bytes crdt/WIRE.md has.
 //
 // # Testing
 //

@@ -22,7 +22,8 @@ type Config struct {
 	Replica vclock.ReplicaID
 
 	// Kinds are the types that values may have. All replicas of a cluster need the
-	// same. Types of your own work best with all of the methods Empty (without it,
+	// same. Types of your own work best if they are a [crdt.Decomposable] where they grow
+	// large (without it, each change has the index encode and hash the whole), and with all of the methods Empty (without it,
 	// each write encodes the state to find out), MergeNovel (without it, a merge
 	// passes on the whole of what it was given) and Reset (without it, a key cannot
 	// be deleted). If nil, [crdt.Standard].

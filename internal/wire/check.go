@@ -7,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// MaxDepth is how deep arrays may nest. The deepest encoding of eventual uses
-// fewer than half of it.
+// MaxDepth is how deep arrays may nest. A map of crdt that is nested as
+// deep as may be uses all of it, other encodings fewer than half.
 const MaxDepth = 16
 
 // An Error says why bytes were refused and where.

@@ -1,0 +1,50 @@
+package antientropy
+
+import (
+	"time"
+
+	"github.com/eventual-go/eventual/transport"
+)
+
+// An order has what was merged handed on in the order in which the merges began,
+// though they run at once and end as they like. So whoever merges a second delta
+// knowing that the first was merged, by itself or by somebody else, is handed on
+// after that one: the order that a node put its deltas in goes on through those
+// who forward them. It is a core: no lock, no goroutine.
+type order struct {
+	first   uint64 // ticket of the first in line
+	waiting []arrival
+}
+
+// An arrival is what one merge brought.
+type arrival struct {
+	ended bool
+	from  transport.NodeID
+	key   string
+	novel []byte        // nothing: nothing is to be handed on
+	age   time.Duration // how long it has been on its way,
+	aged  bool          // which is known
+}
+
+// begin is called before a merge. Each ticket is to be ended, whatever became of it.
+func (o *order) begin() (ticket uint64) {
+	o.waiting = append(o.waiting, arrival{})
+	return o.first + uint64(len(o.waiting)) - 1
+}
+
+// end is called after a merge, and calls pass for all that none is to wait for.
+func (o *order) end(ticket uint64, a arrival, pass func(arrival)) {
+	a.ended = true
+	o.waiting[ticket-o.first] = a
+	n := 0
+	for n < len(o.waiting) && o.waiting[n].ended {
+		if len(o.waiting[n].novel) > 0 {
+			pass(o.waiting[n])
+		}
+		n++
+	}
+	o.first += uint64(n)
+	rest := copy(o.waiting, o.waiting[n:])
+	clear(o.waiting[rest:])
+	o.waiting = o.waiting[:rest]
+}

@@ -1,0 +1,84 @@
+package antientropy
+
+import (
+	"context"
+	"math"
+
+	"github.com/eventual-go/eventual/merkle"
+	"github.com/eventual-go/eventual/transport"
+)
+
+// A streaming gathers the answer to one stream.
+type streaming struct {
+	*Responder
+	from  transport.NodeID
+	limit int // bytes of the answer
+	used  int
+	reply streamed
+}
+
+// stream sends the keys from a cursor on, as many as fit.
+func (s *Responder) stream(ctx context.Context, from transport.NodeID, req []byte) ([]byte, error) {
+	asked, cursor, err := decodeStream(req)
+	if err != nil {
+		return nil, err
+	}
+	p := &streaming{Responder: s, from: from, limit: min(maxMessage(asked), maxMessage(s.MaxMessage)), used: messageOverhead}
+	index := s.Store.Index()
+	rest := merkle.Range{From: cursor.at, To: math.MaxUint64}
+	at, here := cursor.at, 0 // keys seen at this position
+	for key := range index.Range(rest) {
+		if pos := index.Hasher().Position(key); pos != at {
+			at, here = pos, 0
+		}
+		if here++; at == cursor.at && here <= cursor.skip {
+			continue
+		}
+		full, err := p.add(ctx, key)
+		if err != nil {
+			return nil, err
+		}
+		if full {
+			p.reply.next = Cursor{at: at, skip: here - 1}
+			_, left := index.Sum(merkle.Range{From: at, To: math.MaxUint64})
+			p.reply.left = max(1, left-here+1)
+			break
+		}
+	}
+	return encodeStreamed(&p.reply), nil
+}
+
+// add adds one key, and reports true instead if the reply is full. A key always fits
+// into an empty one.
+func (p *streaming) add(ctx context.Context, key string) (full bool, err error) {
+	state, err := p.Store.Load(ctx, key)
+	switch {
+	case ctx.Err() != nil:
+		return false, ctx.Err()
+	case err != nil:
+		return p.withhold(key, withheld{reason: cut(err.Error(), maxReason)}, err), nil
+	case len(state) == 0:
+		return false, nil // gone since
+	case !fits(key, len(state), p.limit):
+		large := &TooLargeError{Key: key, Size: len(state), Max: p.limit}
+		return p.withhold(key, withheld{size: len(state)}, large), nil
+	}
+	e := entry{key, state}
+	if full = p.used+e.cost() > p.limit; !full {
+		p.used += e.cost()
+		p.reply.entries = append(p.reply.entries, e)
+	}
+	return full, nil
+}
+
+func (p *streaming) withhold(key string, w withheld, err error) (full bool) {
+	w.key = cut(key, maxToldKey)
+	cost := len(w.key) + len(w.reason) + entryOverhead
+	if p.used+cost > p.limit {
+		return true
+	}
+	p.used += cost
+	p.reply.refused = append(p.reply.refused, w)
+	p.refused(Refused{Peer: p.from, Key: key, Err: err})
+	return false
+}
