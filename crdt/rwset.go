@@ -61,13 +61,21 @@ func (s *RWSet[E]) write(r vclock.ReplicaID, elems []E, removal bool) (delta *RW
 		s.kill(e, &killed)
 		for _, set := range [...]*RWSet[E]{s, delta} {
 			set.mint(d, d.Seq)
-			set.side(removal).insert(e, d)
+			set.insert(removal, e, d)
 		}
 	}
 	killed.into(&delta.seen)
 	s.added.trim()
 	s.removed.trim()
 	return delta
+}
+
+// insert puts a removal or an addition of e into force.
+func (s *RWSet[E]) insert(removal bool, e E, d vclock.Dot) {
+	side := s.side(removal)
+	n := side.n
+	side.insert(e, d)
+	s.count(e, s.side(!removal), side.n-n)
 }
 
 // side returns the removals or the additions.

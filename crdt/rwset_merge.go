@@ -71,13 +71,13 @@ func (s *RWSet[E]) adopt(o *RWSet[E], unseen *vclock.Context, novel *RWSet[E]) {
 	s.added.adopt(&o.added, unseen, func(e E, d vclock.Dot, elements int) {
 		s.count(e, &s.removed, elements)
 		if novel != nil {
-			novel.added.insert(e, d)
+			novel.insert(false, e, d)
 		}
 	})
 	s.removed.adopt(&o.removed, unseen, func(e E, d vclock.Dot, elements int) {
 		s.count(e, &s.added, elements)
 		if novel != nil {
-			novel.removed.insert(e, d)
+			novel.insert(true, e, d)
 		}
 	})
 	s.learn(unseen)

@@ -21,6 +21,8 @@
 //   - Delta(since), where there is one beside Context, is all that a peer lacks, and claims nothing more;
 //   - Decompose and Track, of types that are Decomposable, tell states apart by their parts and leave no change out;
 //   - the wire form is canonical, and hostile bytes are refused without a panic or a change;
+//   - states, deltas and novelties say the same of themselves, by Empty, Len and MarshalJSON where there are such,
+//     as when they were written and read;
 //   - clones are independent.
 //
 // Laws do not know what a type means: a counter that subtracts what it should add obeys all of them. An [Oracle]

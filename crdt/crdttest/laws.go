@@ -89,6 +89,8 @@ func (c *checker[P]) novel(x, y P) (novel P, changed bool) {
 	if !bytes.Equal(before, c.bytes(y)) {
 		c.Fatalf("MergeNovel changed its argument %x", before)
 	}
+	c.speaks("a novelty", novel)
+	c.speaks("a state after MergeNovel", joined)
 	kept := novel.Clone()
 	c.same("MergeNovel does not merge", joined, c.join(x, y))
 	c.Mutate(c.T, joined, writer(0, 0))
@@ -152,6 +154,9 @@ func (c *checker[P]) codec() {
 	c.same("a decoded state is merged differently", c.join(y, over), c.join(y, x))
 	delta := c.Mutate(c.T, over, writer(1, 1))
 	c.same("a decoded state changes differently", c.join(x, delta), over)
+	for _, reached := range append(c.pool, c.states...) {
+		c.speaks("a state or delta", reached)
+	}
 }
 
 func (c *checker[P]) decode(b []byte) P {

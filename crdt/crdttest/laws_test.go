@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"runtime"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -19,6 +20,23 @@ type flawed struct {
 	flaw string
 	seen *vclock.Context
 	told *crdt.Tracker[*flawed]
+	errs string // what it says of itself that is not so; this is not written
+}
+
+func (f *flawed) Empty() bool { return *f.n == 0 || f.errs == "Empty" }
+
+func (f *flawed) Len() int {
+	if f.errs == "Len" {
+		return int(*f.n) + 1
+	}
+	return int(*f.n)
+}
+
+func (f *flawed) MarshalJSON() ([]byte, error) {
+	if f.errs == "JSON" {
+		return []byte("null"), nil
+	}
+	return strconv.AppendInt(nil, int64(*f.n), 10), nil
 }
 
 func (f *flawed) Decompose(report func(part []byte, n int)) error {
@@ -90,6 +108,9 @@ func (f *flawed) MergeNovel(o *flawed) (*flawed, bool) {
 	if f.flaw == "novelty is the state" {
 		novel.n = f.n
 	}
+	if f.flaw == "miscounts what was new" {
+		novel.errs = "Len"
+	}
 	return novel, changed
 }
 
@@ -132,13 +153,15 @@ func (f *flawed) Delta(since *vclock.Context) *flawed {
 		return f
 	case f.flaw == "shares what is lacking":
 		delta.n = f.n
+	case f.flaw == "shows otherwise what is lacking":
+		delta.errs = "JSON"
 	}
 	return delta
 }
 
 func (f *flawed) Clone() *flawed {
 	c := newFlawed(f.flaw)
-	*c.n = *f.n
+	*c.n, c.errs = *f.n, f.errs
 	switch f.flaw {
 	case "clones share":
 		c.n = f.n
@@ -185,6 +208,8 @@ func suiteOf(flaw string) Suite[*flawed] {
 				*delta.n = 0
 			case "gives itself":
 				return s
+			case "takes its deltas for empty":
+				delta.errs = "Empty"
 			}
 			return delta
 		},
@@ -250,6 +275,10 @@ func TestLawsFindFlaws(t *testing.T) {
 		"panics on short input": hostile,
 		"half decodes":          hostile,
 		"takes more":            hostile,
+
+		"takes its deltas for empty":      codec,
+		"miscounts what was new":          novelty,
+		"shows otherwise what is lacking": since,
 
 		"lacks nothing":           since,
 		"claims more":             since,

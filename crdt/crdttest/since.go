@@ -38,6 +38,7 @@ func (c *checker[P]) delta(x P, since *vclock.Context) P {
 	given := since.Clone()
 	sender := x.Clone()
 	delta := any(sender).(crdt.Causal[P]).Delta(since)
+	c.speaks("what is lacking", delta)
 	kept := delta.Clone()
 	if since != nil && since.Compare(given) != vclock.Equal {
 		c.Fatalf("Delta changed its argument %v", given)
