@@ -16,9 +16,10 @@ import (
 //
 // The zero LWWMap is empty and ready to use. It may be read by several goroutines, but not while one changes it;
 // copy it by Clone. Operations cost what they cost on a map, and merging costs O(size of the argument): give Merge
-// the delta. That of a write to one key is one piece of memory. A removed key stays as its timestamp. Values are kept as they are given: do not change what a slice
-// or pointer in V refers to. See the package documentation for the types that can be encoded, of which a key must
-// be one that can be an element; others work in memory, where two values with one timestamp are not ordered.
+// the delta. That of a write to one key is one piece of memory. A removed key stays as its timestamp. Values are kept
+// as they are given: do not change what a slice or pointer in V refers to. See the package documentation for the types
+// that can be encoded, of which a key must be one that can be an element; others work in memory, where two values with
+// one timestamp are not ordered.
 //
 // It is a map of LWW-Registers (Shapiro et al. 2011, section 3.2.1), meant for the stamps of a [vclock.HLC].
 type LWWMap[K comparable, V any] struct {
@@ -58,38 +59,48 @@ func (b *binding[V]) compare(o *binding[V]) int {
 
 // Set writes v under k and returns the delta. If ts does not come after the present timestamp of the key, the
 // write gets the next one after that, with the replica of ts: a write wins over what it saw. Let the clock observe
-// the timestamps of others, see [LWWMap.Latest], and that remains the exception.
+// the timestamps of others, see [LWWMap.Latest], and that remains the exception. After the end of time, which is
+// the greatest timestamp, there is no next one: nothing is written, and the delta is empty.
 func (m *LWWMap[K, V]) Set(ts vclock.Timestamp, k K, v V) (delta *LWWMap[K, V]) {
-	return m.write(k, binding[V]{at: m.after(k, ts), tie: bindingSet, value: v})
+	return m.write(ts, k, binding[V]{tie: bindingSet, value: v})
 }
 
 // Remove takes the keys out and returns the delta. It is a write to each as [LWWMap.Set] is, also where a key is not
-// known: whatever was set before its timestamp stays away, wherever that is now.
+// known: whatever was set before its timestamp stays away, wherever that is now. Keys that were written at the end of
+// time stay, and are not in the delta.
 func (m *LWWMap[K, V]) Remove(ts vclock.Timestamp, keys ...K) (delta *LWWMap[K, V]) {
 	if len(keys) == 1 {
-		return m.write(keys[0], binding[V]{at: m.after(keys[0], ts)})
+		return m.write(ts, keys[0], binding[V]{})
 	}
 	delta = new(LWWMap[K, V])
 	for _, k := range keys {
-		if _, twice := delta.m.get(k); !twice {
-			b := binding[V]{at: m.after(k, ts)}
-			delta.join(k, b)
-			m.join(k, b)
+		if _, twice := delta.m.get(k); twice {
+			continue
+		}
+		if at, ok := m.after(k, ts); ok {
+			delta.join(k, binding[V]{at: at})
+			m.join(k, binding[V]{at: at})
 		}
 	}
 	return delta
 }
 
-// after returns ts, or the first moment after the last write to k.
-func (m *LWWMap[K, V]) after(k K, ts vclock.Timestamp) vclock.Timestamp {
-	if last, ok := m.m.get(k); ok && ts.Compare(last.at) <= 0 {
-		return successor(last.at, ts.Replica)
+// after returns ts, or the first moment after the last write to k, and whether there is one.
+func (m *LWWMap[K, V]) after(k K, ts vclock.Timestamp) (at vclock.Timestamp, ok bool) {
+	last, known := m.m.get(k)
+	if known && ts.Compare(last.at) <= 0 {
+		ts = successor(last.at, ts.Replica)
 	}
-	return ts
+	return ts, !known || ts.Compare(last.at) > 0
 }
 
 // write joins a write and returns it by itself, in one piece of memory.
-func (m *LWWMap[K, V]) write(k K, b binding[V]) (delta *LWWMap[K, V]) {
+func (m *LWWMap[K, V]) write(ts vclock.Timestamp, k K, b binding[V]) (delta *LWWMap[K, V]) {
+	at, ok := m.after(k, ts)
+	if !ok {
+		return new(LWWMap[K, V])
+	}
+	b.at = at
 	alone := &struct {
 		LWWMap[K, V]
 		row row[K, binding[V]]

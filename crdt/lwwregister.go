@@ -39,7 +39,8 @@ const (
 
 // Set writes v and returns the delta. If ts does not come after the present timestamp, the write gets the next
 // one after that, with the replica of ts: a write wins over what it saw. Let the clock observe the timestamps
-// of others, see [LWWRegister.Latest], and that remains the exception.
+// of others, see [LWWRegister.Latest], and that remains the exception. After the end of time, which is the greatest
+// timestamp, there is no next one: nothing is written, and the delta is empty.
 func (r *LWWRegister[T]) Set(ts vclock.Timestamp, v T) (delta *LWWRegister[T]) {
 	written := r.write(ts, v) // so that Set is small enough to be inlined, and a delta that is not kept costs nothing
 	return &written
