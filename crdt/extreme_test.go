@@ -125,7 +125,7 @@ func TestExtremesOfTypesThatCannotBeEncoded(t *testing.T) {
 }
 
 func TestExtremesCannotBeReset(t *testing.T) {
-	kinds, err := crdt.NewKinds(crdt.NewKind[crdt.MaxRegister[string]](7, "maxregister"))
+	kinds, err := crdt.NewKinds(crdt.NewKind[crdt.MaxRegister[string]](64, "maxregister"))
 	require.NoError(t, err)
 	var v crdt.Value
 	r, err := crdt.Ensure[*crdt.MaxRegister[string]](kinds, &v)

@@ -21,8 +21,12 @@ type kindDef struct {
 	err    error  // why there is none
 }
 
+// firstFreeTag is the first of the tags that are not for this package.
+const firstFreeTag = 64
+
 // NewKind returns a kind for the type *S. The tag must never stand for another type in the same system; those
-// below 64 are for this package. The name is for people.
+// below 64 are for this package, and [NewKinds] refuses them for any but its own kinds, see [Standard]. The name is
+// for people.
 //
 //	crdt.NewKind[crdt.ORSet[int64]](64, "numbers")
 func NewKind[S any, P interface {
@@ -58,8 +62,8 @@ type Kinds struct {
 	byType map[reflect.Type]*kindDef
 }
 
-// NewKinds returns a table of kinds. It fails if a tag is 0, or a tag or type appears twice, or a type cannot be
-// encoded.
+// NewKinds returns a table of kinds. It fails if a tag is 0, or is below 64 and not that of the same type in
+// [Standard], or a tag or type appears twice, or a type cannot be encoded.
 func NewKinds(kinds ...Kind) (*Kinds, error) { return new(Kinds).With(kinds...) }
 
 // With returns a table that has further kinds besides those of k. It fails as [NewKinds] does.
@@ -69,20 +73,23 @@ func (k *Kinds) With(kinds ...Kind) (*Kinds, error) {
 		all.byTag[def.tag], all.byType[def.typ] = def, def
 	}
 	for _, kind := range kinds {
-		if err := all.add(kind); err != nil {
+		if kind.Tag() == 0 {
+			return nil, fmt.Errorf("crdt: kind %v has no tag", kind)
+		}
+		if own := standard().byTag[kind.Tag()]; kind.Tag() < firstFreeTag && (own == nil || own.typ != kind.def.typ) {
+			return nil, fmt.Errorf("crdt: kind %v has the tag %d, of those below %d that are reserved", kind, kind.Tag(),
+				firstFreeTag)
+		}
+		if err := all.add(kind.def); err != nil {
 			return nil, err
 		}
 	}
 	return all, nil
 }
 
-func (k *Kinds) add(kind Kind) error {
-	def := kind.def
-	if def == nil || def.tag == 0 {
-		return fmt.Errorf("crdt: kind %v has no tag", kind)
-	}
+func (k *Kinds) add(def *kindDef) error {
 	if def.err != nil {
-		return fmt.Errorf("crdt: kind %v: %w", kind, def.err)
+		return fmt.Errorf("crdt: kind %s: %w", def.name, def.err)
 	}
 	if other, ok := k.byTag[def.tag]; ok {
 		return fmt.Errorf("crdt: kinds %s and %s have one tag, %d", other.name, def.name, def.tag)
@@ -105,7 +112,8 @@ func (k *Kinds) add(kind Kind) error {
 func Standard() *Kinds { return standard() }
 
 var standard = sync.OnceValue(func() *Kinds {
-	kinds, _ := NewKinds( // cannot fail: the tags differ
+	all := &Kinds{byTag: make(map[uint64]*kindDef), byType: make(map[reflect.Type]*kindDef)}
+	for _, kind := range [...]Kind{
 		NewKind[GCounter](formGCounter.tag, formGCounter.name),
 		NewKind[PNCounter](formPNCounter.tag, formPNCounter.name),
 		NewKind[GSet[string]](formGSet.tag, formGSet.name),
@@ -123,8 +131,10 @@ var standard = sync.OnceValue(func() *Kinds {
 		NewKind[Log[string]](formLog.tag, formLog.name),
 		NewKind[BoundedCounter](formBoundedCounter.tag, formBoundedCounter.name),
 		NewKind[ORMap[string]](formORMap.tag, formORMap.name),
-	)
-	return kinds
+	} {
+		_ = all.add(kind.def) // cannot fail: tags and types differ
+	}
+	return all
 })
 
 // Join merges two encoded values, of which either may be empty. The result may be one of the arguments itself.

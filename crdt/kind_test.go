@@ -52,11 +52,16 @@ func TestKindsTable(t *testing.T) {
 		{ints, crdt.NewKind[crdt.ORSet[int]](65, "the type again")},
 		{ints, crdt.NewKind[crdt.GSet[int]](64, "the tag again")},
 		{crdt.NewKind[crdt.GSet[int]](0, "no tag")},
+		{crdt.NewKind[crdt.GSet[int]](63, "reserved")},
+		{crdt.NewKind[crdt.GSet[int]](3, "the tag of a set of strings")},
+		{crdt.NewKind[crdt.GSet[string]](4, "the tag of another set")},
 		{{}},
 	} {
 		_, err := crdt.NewKinds(bad...)
 		assert.Error(t, err)
 	}
+	_, err = crdt.NewKinds(crdt.NewKind[crdt.GCounter](1, "a part of Standard"))
+	assert.NoError(t, err)
 	var v crdt.Value
 	var unknown *crdt.UnknownKindError
 	_, err = crdt.Ensure[*crdt.ORSet[int]](crdt.Standard(), &v)
