@@ -109,7 +109,7 @@ func (c *BoundedCounter) Transfer(from, to vclock.ReplicaID, n uint64) (delta *B
 	if err := c.insufficient(mine, n, math.MaxUint64-before); err != nil {
 		return new(BoundedCounter), err
 	}
-	mine.sent = withFlow(mine.sent, flow{to, before + n})
+	mine.sent = withFlows(mine.sent, []flow{{to, before + n}})
 	return c.write(mine), nil
 }
 
@@ -176,12 +176,14 @@ func (c *BoundedCounter) Grant(from, to vclock.ReplicaID, limit uint64) (delta *
 // row returns the row of r, to be written next. What has arrived for r is in it.
 func (c *BoundedCounter) row(r vclock.ReplicaID) share {
 	mine := c.rowOf(r)
+	var arrived []flow
 	for i := range c.shares() {
 		from := &c.rows[i]
 		if n := amount(from.sent, r); n > amount(mine.taken, from.replica) {
-			mine.taken = withFlow(mine.taken, flow{from.replica, n})
+			arrived = append(arrived, flow{from.replica, n})
 		}
 	}
+	mine.taken = withFlows(mine.taken, arrived)
 	return mine
 }
 
@@ -361,14 +363,21 @@ func findFlow(flows []flow, r vclock.ReplicaID) (int, bool) {
 	return slices.BinarySearchFunc(flows, r, func(f flow, r vclock.ReplicaID) int { return f.replica.Compare(r) })
 }
 
-// withFlow returns flows with f in place of what they have for its replica.
-func withFlow(flows []flow, f flow) []flow {
-	i, ok := findFlow(flows, f.replica)
-	if flows = slices.Clone(flows); ok {
-		flows[i] = f
+// withFlows returns flows with news, which are sorted, in place of what they have for the same replicas.
+func withFlows(flows, news []flow) []flow {
+	if len(news) == 0 {
 		return flows
 	}
-	return slices.Insert(flows, i, f)
+	all := make([]flow, 0, len(flows)+len(news))
+	for _, f := range news {
+		i, known := findFlow(flows, f.replica)
+		all = append(append(all, flows[:i]...), f)
+		if known {
+			i++
+		}
+		flows = flows[i:]
+	}
+	return append(all, flows...)
 }
 
 // wide is a sum in 128 bits, which are enough for as many numbers as fit in memory.
