@@ -2,6 +2,7 @@ package crdt
 
 import (
 	"slices"
+	"unsafe"
 
 	"github.com/eventual-go/eventual/internal/wire"
 	"github.com/eventual-go/eventual/vclock"
@@ -110,7 +111,7 @@ func readORSet[E comparable](r *wire.Reader, c codec[E]) (s ORSet[E]) {
 	seen, table := readContext(r)
 	s.seen = seen
 	n := r.Array()
-	b := newBulk(&s.live, min(n, r.Left()/leastElement))
+	b := newBulk(&s.live, roomFor[E](n, r.Left()))
 	var prev E
 	for i := range n {
 		values := r.Array()
@@ -135,6 +136,15 @@ func readORSet[E comparable](r *wire.Reader, c codec[E]) (s ORSet[E]) {
 
 // leastElement is how many bytes an element takes at least: two heads and a dot.
 const leastElement = 4
+
+// roomFor is for how many of n elements to make room before they are read, where so many bytes are left. Those pay
+// for it: what they claim costs no more than a multiple of them, however large an element is in memory. That is enough
+// for all strings and numbers, and others get their room as they come.
+func roomFor[E comparable](n, left int) int {
+	const payment = 20 // for 4 bytes the slot of a string and its part of the index
+	size := unsafe.Sizeof(slot[E]{}) + 2*unsafe.Sizeof(group[E]{})/groupSize
+	return min(n, left/leastElement, payment*left/int(size))
+}
 
 func (s *ORSet[E]) readDots(r *wire.Reader, b *bulk[E], e E, table replicaTable, n int) {
 	var d vclock.Dot
