@@ -58,7 +58,7 @@ func (m *ORMap[K]) CheckInvariants() {
 			panic("chain broken")
 		}
 	})
-	for _, l := range m.live.lanes {
+	for _, l := range m.live.lanes.all() {
 		last := uint64(0)
 		for _, chunk := range l.chunks {
 			if len(chunk) == 0 || len(chunk) > chunkSize {
@@ -89,9 +89,9 @@ func (n *orNode[K]) checkFull() {
 	if n == nil {
 		return
 	}
-	for _, c := range n.fields {
+	for _, c := range n.fields.all() {
 		for kind := FieldKind(0); c != nil; c = c.sibling {
-			if c.kind <= kind || c.parent != n || c.head == nil && len(c.elems) == 0 && len(c.fields) == 0 {
+			if c.kind <= kind || c.parent != n || c.isEmpty() {
 				panic("field empty or out of order")
 			}
 			kind = c.kind

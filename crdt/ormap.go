@@ -164,13 +164,13 @@ func (m *ORMap[K]) Clone() *ORMap[K] {
 	return c
 }
 
-// entries yields each living entry once, in order of dots.
+// entries yields each living entry once, those of a replica in order of dots.
 func (m *ORMap[K]) entries() iter.Seq[*orEntry[K]] {
 	return func(yield func(*orEntry[K]) bool) {
 		if m == nil {
 			return
 		}
-		for _, l := range m.live.lanes {
+		for _, l := range m.live.lanes.all() {
 			for _, chunk := range l.chunks {
 				for _, at := range chunk {
 					if at.seq == at.entry.dot.Seq && !yield(at.entry) {

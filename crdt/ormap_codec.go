@@ -2,7 +2,6 @@ package crdt
 
 import (
 	"encoding/json"
-	"maps"
 	"slices"
 
 	"github.com/eventual-go/eventual/internal/wire"
@@ -54,13 +53,13 @@ func (w *orWriter[K]) fields(n *orNode[K]) {
 	}
 	fields := 0
 	for _, key := range keys {
-		for c := n.fields[key]; c != nil; c = c.sibling {
+		for c := n.under(key); c != nil; c = c.sibling {
 			fields++
 		}
 	}
 	w.Array(3 * fields)
 	for _, key := range keys {
-		for c := n.fields[key]; c != nil && w.err == nil; c = c.sibling {
+		for c := n.under(key); c != nil && w.err == nil; c = c.sibling {
 			w.err = w.keys.write(w.Writer, key)
 			w.Uint(uint64(c.kind))
 			w.field(c)
@@ -73,8 +72,21 @@ func (n *orNode[K]) sorted(c codec[K]) ([]K, error) {
 	if n == nil {
 		return nil, nil
 	}
-	keys := slices.AppendSeq(make([]K, 0, len(n.fields)), maps.Keys(n.fields))
+	keys := make([]K, 0, n.fields.len())
+	for key := range n.fields.all() {
+		keys = append(keys, key)
+	}
 	return keys, sortElements(c, keys, identity[K])
+}
+
+// elements returns those of a set in order.
+func (n *orNode[K]) elements() []string {
+	elems := make([]string, 0, n.elems.len())
+	for elem := range n.elems.all() {
+		elems = append(elems, elem)
+	}
+	slices.Sort(elems)
+	return elems
 }
 
 func (w *orWriter[K]) field(n *orNode[K]) {
@@ -82,10 +94,10 @@ func (w *orWriter[K]) field(n *orNode[K]) {
 	case FieldMap:
 		w.fields(n)
 	case FieldSet:
-		w.Array(2 * len(n.elems))
-		for _, elem := range slices.Sorted(maps.Keys(n.elems)) {
+		w.Array(2 * n.elems.len())
+		for _, elem := range n.elements() {
 			w.String(elem)
-			w.entries(n.elems[elem])
+			w.entries(n.first(elem))
 		}
 	default:
 		w.entries(n.head)
@@ -215,7 +227,7 @@ func (r *orReader[K]) field(n *orNode[K], depth int) {
 	default:
 		r.entries(n, orEntry[K]{})
 	}
-	if n.head == nil && len(n.elems) == 0 && len(n.fields) == 0 {
+	if n.isEmpty() {
 		r.Fail("field with nothing in it")
 	}
 }
@@ -228,7 +240,7 @@ func (r *orReader[K]) elements(n *orNode[K]) {
 			r.Fail("elements out of order")
 		}
 		r.entries(n, orEntry[K]{text: elem})
-		if r.Err() == nil && n.elems[elem] == nil {
+		if r.Err() == nil && n.first(elem) == nil {
 			r.Fail("element without dots")
 		}
 		if r.Err() != nil {
@@ -331,7 +343,7 @@ func (n *orNode[K]) json(b []byte, c codec[K]) ([]byte, error) {
 			name, _ = json.Marshal(string(name))
 		}
 		b = append(append(b, name...), ':')
-		if b, err = n.fields[key].jsonKinds(b, c); err != nil {
+		if b, err = n.under(key).jsonKinds(b, c); err != nil {
 			return nil, err
 		}
 	}
@@ -362,7 +374,7 @@ func (n *orNode[K]) jsonField(b []byte, c codec[K]) ([]byte, error) {
 	case FieldCounter:
 		value = n.sum()
 	case FieldSet:
-		value = slices.Sorted(maps.Keys(n.elems))
+		value = n.elements()
 	case FieldLWWRegister:
 		value = n.latest().text
 	case FieldMVRegister:

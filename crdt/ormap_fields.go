@@ -126,9 +126,7 @@ func (f MapField[K]) Map(key K) MapField[K] {
 func (f MapField[K]) Remove(keys ...K) (delta *ORMap[K]) {
 	var killed grave
 	for _, key := range keys {
-		if n := f.node(); n != nil {
-			walkKinds(n.fields[key], func(e *orEntry[K]) { f.m.kill(e, &killed) })
-		}
+		walkKinds(f.node().under(key), func(e *orEntry[K]) { f.m.kill(e, &killed) })
 	}
 	return named[K](killed)
 }
@@ -142,14 +140,13 @@ func (f MapField[K]) Reset() (delta *ORMap[K]) {
 
 // Has reports whether there is anything under key.
 func (f MapField[K]) Has(key K) bool {
-	n := f.node()
-	return n != nil && n.fields[key] != nil
+	return f.node().under(key) != nil
 }
 
 // Len is the number of keys.
 func (f MapField[K]) Len() int {
 	if n := f.node(); n != nil {
-		return len(n.fields)
+		return n.fields.len()
 	}
 	return 0
 }
@@ -165,7 +162,7 @@ func (f MapField[K]) All() iter.Seq2[K, FieldKind] {
 		if n == nil {
 			return
 		}
-		for key, c := range n.fields {
+		for key, c := range n.fields.all() {
 			for ; c != nil; c = c.sibling {
 				if !yield(key, c.kind) {
 					return

@@ -9,25 +9,17 @@ import (
 )
 
 // orIndex finds living entries by their dots: for each replica the numbers in order, in chunks, so that putting
-// one among many moves few. No chunk and no lane is empty.
+// one among many moves few. No chunk and no lane is empty. Lanes are in no order, so that replicas may come and go in
+// any, however many there are.
 type orIndex[K comparable] struct {
-	lanes []orLane[K] // sorted by replica
+	lanes rows[vclock.ReplicaID, *orLane[K]]
 }
 
-type orLane[K comparable] struct {
-	replica vclock.ReplicaID
-	chunks  [][]orRef[K]
-}
+type orLane[K comparable] struct{ chunks [][]orRef[K] }
 
 type orRef[K comparable] struct {
 	seq   uint64
 	entry *orEntry[K]
-}
-
-func (x *orIndex[K]) lane(r vclock.ReplicaID) (int, bool) {
-	return slices.BinarySearchFunc(x.lanes, r, func(l orLane[K], r vclock.ReplicaID) int {
-		return l.replica.Compare(r)
-	})
 }
 
 // search returns the place of the first number that is not below seq, and whether it is equal.
@@ -46,26 +38,26 @@ func (l *orLane[K]) search(seq uint64) (c, p int, found bool) {
 
 // find returns the entry that has d, or nil.
 func (x *orIndex[K]) find(d vclock.Dot) *orEntry[K] {
-	i, ok := x.lane(d.Replica)
+	l, ok := x.lanes.get(d.Replica)
 	if !ok {
 		return nil
 	}
-	c, p, found := x.lanes[i].search(d.Seq)
+	c, p, found := l.search(d.Seq)
 	if !found {
 		return nil
 	}
-	return x.lanes[i].chunks[c][p].entry
+	return l.chunks[c][p].entry
 }
 
 // in yields the numbers in s that live, with their entries, in order.
 func (x *orIndex[K]) in(s vclock.Span) iter.Seq2[uint64, *orEntry[K]] {
 	return func(yield func(uint64, *orEntry[K]) bool) {
-		i, ok := x.lane(s.Replica)
+		l, ok := x.lanes.get(s.Replica)
 		if !ok {
 			return
 		}
-		c, p, _ := x.lanes[i].search(s.Lo)
-		for _, chunk := range x.lanes[i].chunks[c:] {
+		c, p, _ := l.search(s.Lo)
+		for _, chunk := range l.chunks[c:] {
 			for _, at := range chunk[p:] {
 				if at.seq > s.Hi || !yield(at.seq, at.entry) {
 					return
@@ -80,12 +72,12 @@ func (x *orIndex[K]) in(s vclock.Span) iter.Seq2[uint64, *orEntry[K]] {
 // a gap.
 func (x *orIndex[K]) runs(s vclock.Span) iter.Seq[vclock.Span] {
 	return func(yield func(vclock.Span) bool) {
-		i, ok := x.lane(s.Replica)
+		l, ok := x.lanes.get(s.Replica)
 		if !ok {
 			return
 		}
-		c, p, _ := x.lanes[i].search(s.Lo)
-		for _, chunk := range x.lanes[i].chunks[c:] {
+		c, p, _ := l.search(s.Lo)
+		for _, chunk := range l.chunks[c:] {
 			for chunk = chunk[p:]; len(chunk) > 0; {
 				n := leading(chunk)
 				run := vclock.Span{Replica: s.Replica, Lo: chunk[0].seq, Hi: min(chunk[n-1].seq, s.Hi)}
@@ -114,11 +106,11 @@ func leading[K comparable](chunk []orRef[K]) int {
 
 // insert makes d lead to e, and reports whether it led nowhere.
 func (x *orIndex[K]) insert(d vclock.Dot, e *orEntry[K]) bool {
-	i, ok := x.lane(d.Replica)
+	l, ok := x.lanes.get(d.Replica)
 	if !ok {
-		x.lanes = slices.Insert(x.lanes, i, orLane[K]{replica: d.Replica})
+		l = new(orLane[K])
+		x.lanes.put(d.Replica, l)
 	}
-	l := &x.lanes[i]
 	c, p, found := l.search(d.Seq)
 	switch at := (orRef[K]{d.Seq, e}); {
 	case found:
@@ -155,11 +147,10 @@ func (l *orLane[K]) split(c int) {
 
 // remove makes d lead nowhere.
 func (x *orIndex[K]) remove(d vclock.Dot) {
-	i, ok := x.lane(d.Replica)
+	l, ok := x.lanes.get(d.Replica)
 	if !ok {
 		return
 	}
-	l := &x.lanes[i]
 	c, p, found := l.search(d.Seq)
 	if !found {
 		return
@@ -167,7 +158,7 @@ func (x *orIndex[K]) remove(d vclock.Dot) {
 	l.chunks[c] = slices.Delete(l.chunks[c], p, p+1)
 	switch {
 	case len(l.chunks) == 1 && len(l.chunks[0]) == 0:
-		x.lanes = slices.Delete(x.lanes, i, i+1)
+		x.lanes.delete(d.Replica)
 	case len(l.chunks[c]) == 0:
 		l.chunks = slices.Delete(l.chunks, c, c+1)
 	case c+1 < len(l.chunks):

@@ -83,7 +83,7 @@ func (s SetField[K]) Has(elem string) bool { return s.at.node().first(elem) != n
 // Len is the number of elements.
 func (s SetField[K]) Len() int {
 	if n := s.at.node(); n != nil {
-		return len(n.elems)
+		return n.elems.len()
 	}
 	return 0
 }
@@ -95,7 +95,7 @@ func (s SetField[K]) All() iter.Seq[string] {
 		if n == nil {
 			return
 		}
-		for elem := range n.elems {
+		for elem := range n.elems.all() {
 			if !yield(elem) {
 				return
 			}

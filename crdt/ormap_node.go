@@ -34,10 +34,10 @@ type orNode[K comparable] struct {
 	parent  *orNode[K] // nil at the top
 	key     K
 	kind    FieldKind
-	sibling *orNode[K]             // the next kind under the same key
-	fields  map[K]*orNode[K]       // of a map: the first kind under each key
-	elems   map[string]*orEntry[K] // of a set: one entry of each element
-	head    *orEntry[K]            // of the others: one entry
+	sibling *orNode[K]                // the next kind under the same key
+	fields  rows[K, *orNode[K]]       // of a map: the first kind under each key
+	elems   rows[string, *orEntry[K]] // of a set: one entry of each element
+	head    *orEntry[K]               // of the others: one entry
 }
 
 // orEntry is an event that lives: where it is, and what it says. It does not change.
@@ -97,12 +97,18 @@ func (n *orNode[K]) same(o *orNode[K]) bool {
 	return n.parent == o.parent
 }
 
-// child returns the field of that kind under key, or nil.
-func (n *orNode[K]) child(key K, kind FieldKind) *orNode[K] {
+// under returns the field of the first kind under key, or nil. The others are its siblings.
+func (n *orNode[K]) under(key K) *orNode[K] {
 	if n == nil {
 		return nil
 	}
-	c := n.fields[key]
+	c, _ := n.fields.get(key)
+	return c
+}
+
+// child returns the field of that kind under key, or nil.
+func (n *orNode[K]) child(key K, kind FieldKind) *orNode[K] {
+	c := n.under(key)
 	for c != nil && c.kind != kind {
 		c = c.sibling
 	}
@@ -115,12 +121,10 @@ func (n *orNode[K]) ensure(key K, kind FieldKind) *orNode[K] {
 		return c
 	}
 	c := &orNode[K]{parent: n, key: key, kind: kind}
-	if n.fields == nil {
-		n.fields = make(map[K]*orNode[K])
-	}
-	first := n.fields[key]
+	first := n.under(key)
 	if first == nil || first.kind > kind {
-		n.fields[key], c.sibling = c, first
+		c.sibling = first
+		n.fields.put(key, c)
 		return c
 	}
 	for first.sibling != nil && first.sibling.kind < kind {
@@ -132,14 +136,16 @@ func (n *orNode[K]) ensure(key K, kind FieldKind) *orNode[K] {
 
 // prune takes n out of the tree if nothing is in it, and so on upwards.
 func (n *orNode[K]) prune() {
-	for n.parent != nil && n.head == nil && len(n.elems) == 0 && len(n.fields) == 0 {
+	for n.parent != nil && n.isEmpty() {
 		n.parent.forget(n)
 		n = n.parent
 	}
 }
 
+func (n *orNode[K]) isEmpty() bool { return n.head == nil && n.elems.len() == 0 && n.fields.len() == 0 }
+
 func (n *orNode[K]) forget(c *orNode[K]) {
-	first := n.fields[c.key]
+	first := n.under(c.key)
 	switch {
 	case first != c:
 		for first.sibling != c {
@@ -147,9 +153,9 @@ func (n *orNode[K]) forget(c *orNode[K]) {
 		}
 		first.sibling = c.sibling
 	case c.sibling != nil:
-		n.fields[c.key] = c.sibling
+		n.fields.put(c.key, c.sibling)
 	default:
-		delete(n.fields, c.key)
+		n.fields.delete(c.key)
 	}
 }
 
@@ -180,7 +186,8 @@ func (n *orNode[K]) first(elem string) *orEntry[K] {
 	case n == nil:
 		return nil
 	case n.kind == FieldSet:
-		return n.elems[elem]
+		e, _ := n.elems.get(elem)
+		return e
 	}
 	return n.head
 }
@@ -191,12 +198,9 @@ func (n *orNode[K]) begin(elem string, e *orEntry[K]) {
 	case n.kind != FieldSet:
 		n.head = e
 	case e == nil:
-		delete(n.elems, elem)
+		n.elems.delete(elem)
 	default:
-		if n.elems == nil {
-			n.elems = make(map[string]*orEntry[K])
-		}
-		n.elems[elem] = e
+		n.elems.put(elem, e)
 	}
 }
 
@@ -206,10 +210,10 @@ func (n *orNode[K]) walk(do func(e *orEntry[K])) {
 		return
 	}
 	walkChain(n.head, do)
-	for _, first := range n.elems {
+	for _, first := range n.elems.all() {
 		walkChain(first, do)
 	}
-	for _, c := range n.fields {
+	for _, c := range n.fields.all() {
 		walkKinds(c, do)
 	}
 }
@@ -238,8 +242,8 @@ func (m *ORMap[K]) under(keys []K, do func(e *orEntry[K])) {
 	}
 	n := m.root
 	for i, key := range keys {
-		if i == len(keys)-1 && n != nil {
-			walkKinds(n.fields[key], do)
+		if i == len(keys)-1 {
+			walkKinds(n.under(key), do)
 			return
 		}
 		n = n.child(key, FieldMap)

@@ -68,3 +68,13 @@ func (t rows[K, R]) clone() rows[K, R] {
 	}
 	return rows[K, R]{many: maps.Clone(t.many)}
 }
+
+// delete takes out the row of k, if there is one.
+func (t *rows[K, R]) delete(k K) {
+	switch {
+	case t.one == nil:
+		delete(t.many, k)
+	case t.one.key == k:
+		t.one = nil
+	}
+}
