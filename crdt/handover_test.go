@@ -3,6 +3,8 @@ package crdt_test
 import (
 	"bytes"
 	"fmt"
+	"maps"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -30,11 +32,18 @@ type cluster[P inheritable[P]] struct {
 	handed   []P
 	done     []int // how many of the agreements each replica has carried out
 	sent     []envelope[P]
+	novel    []P // parts of messages, as they would be passed on
 	agreed   []agreement[P]
 	present  func(P) string
+	ops      []change[P]
+	fold     func(s P, by crdttest.Writer, settled *vclock.Context) P // nil unless the type can
+	keeps    bool                                                     // departed replicas leave something for ever
 	stamp    int64
 	departed int
 }
+
+// change is a mutation. It draws nothing, since it is made twice.
+type change[P any] = func(s P, by crdttest.Writer) P
 
 type envelope[P any] struct{ plain, handed P }
 
@@ -48,12 +57,41 @@ type agreement[P any] struct {
 // settle carries out the first n agreements on a copy.
 func (c *cluster[P]) settle(s P, n int) P {
 	s = s.Clone()
+	told := c.tracked(s)
 	for _, a := range c.agreed[:n] {
-		if _, err := s.Handover(a.at, a.to, a.from...); err != nil {
+		before := c.bytes(s)
+		changed, err := s.Handover(a.at, a.to, a.from...)
+		if err != nil {
 			c.Fatalf("refused: %v: %x", err, c.bytes(s))
 		}
+		if changed == bytes.Equal(before, c.bytes(s)) {
+			c.Fatalf("changed is %v: %x became %x", changed, before, c.bytes(s))
+		}
 	}
+	c.check(s, told)
 	return s
+}
+
+// tracked follows the parts of s, if it tells of any.
+func (c *cluster[P]) tracked(s P) *followed {
+	if d, ok := any(s).(crdt.Decomposable); ok {
+		return follow(d)
+	}
+	return nil
+}
+
+// check demands that what was told of s is so, that nothing in it contradicts itself, and that it can be read.
+func (c *cluster[P]) check(s P, told *followed) {
+	if d, ok := any(s).(crdt.Decomposable); ok && !maps.Equal(partsOf(d), told.parts) {
+		c.Fatalf("told of %x, there are %x", told.parts, partsOf(d))
+	}
+	if d, ok := any(s).(interface{ CheckInvariants() }); ok {
+		d.CheckInvariants()
+	}
+	read := c.suite.New()
+	if err := read.UnmarshalBinary(c.bytes(s)); err != nil {
+		c.Fatalf("%v: %x", err, c.bytes(s))
+	}
 }
 
 func (c *cluster[P]) bytes(s P) []byte {
@@ -80,9 +118,8 @@ func (c *cluster[P]) active(name string) int {
 	return rapid.IntRange(c.departed, len(c.ids)-1).Draw(c.T, name)
 }
 
-// write makes one change, twice. Mutations draw alike since they draw from a fixed table.
-func (c *cluster[P]) write(op func(s P, by crdttest.Writer) P) {
-	i := c.active("writer")
+// write makes one change at replica i, twice.
+func (c *cluster[P]) write(i int, op change[P]) {
 	c.stamp++
 	by := crdttest.Writer{Replica: c.ids[i], Stamp: vclock.Timestamp{Wall: c.stamp, Replica: c.ids[i]}}
 	mixed := c.isMixed(i)
@@ -114,17 +151,20 @@ func (c *cluster[P]) receive(i int, m envelope[P]) {
 		in = c.settle(in, c.done[i])
 	}
 	if rapid.Bool().Draw(c.T, "novel") {
-		c.handed[i].MergeNovel(in)
+		novel, _ := c.handed[i].MergeNovel(in)
+		c.novel = append(c.novel, novel)
 	} else {
 		c.handed[i].Merge(in)
 	}
 	c.handed[i] = c.settle(c.handed[i], c.done[i])
 }
 
-func (c *cluster[P]) step(ops []func(s P, by crdttest.Writer) P) {
-	switch rapid.IntRange(0, 5).Draw(c.T, "step") {
+func (c *cluster[P]) step() {
+	switch rapid.IntRange(0, 6).Draw(c.T, "step") {
 	case 0, 1:
-		c.write(rapid.SampledFrom(ops).Draw(c.T, "op"))
+		c.write(c.active("writer"), rapid.SampledFrom(c.ops).Draw(c.T, "op"))
+	case 6:
+		c.gather(c.active("writer"))
 	case 2:
 		if len(c.sent) > 0 { // late, repeated
 			c.receive(c.active("to"), rapid.SampledFrom(c.sent).Draw(c.T, "message"))
@@ -146,6 +186,23 @@ func (c *cluster[P]) step(ops []func(s P, by crdttest.Writer) P) {
 	}
 }
 
+// gather lets replica i hear of all others, and fold what it has written and all have seen.
+func (c *cluster[P]) gather(i int) {
+	for k := c.departed; k < len(c.ids); k++ {
+		c.receive(i, envelope[P]{c.plain[k].Clone(), c.handed[k].Clone()})
+	}
+	settled := new(vclock.Context)
+	for span := range c.plain[i].Context().SpansOf(c.ids[i]) {
+		settled.AddSpan(span)
+	}
+	for _, s := range c.plain[c.departed:] {
+		settled = settled.Diff(settled.Diff(s.Context()))
+	}
+	if c.fold != nil {
+		c.write(i, func(s P, by crdttest.Writer) P { return c.fold(s, by, settled) })
+	}
+}
+
 // depart lets the next replica write no more, and has all agree on what it leaves, together with what was inherited
 // before: everybody gets all of it first, and then states of all are merged into the cut.
 func (c *cluster[P]) depart() {
@@ -156,7 +213,7 @@ func (c *cluster[P]) depart() {
 		c.receive(i, envelope[P]{c.plain[gone].Clone(), c.handed[gone].Clone()})
 	}
 	for range rapid.IntRange(0, 3).Draw(c.T, "writes between the rounds") {
-		c.write(c.reset)
+		c.write(c.active("writer"), c.reset)
 	}
 	a := agreement[P]{
 		at: c.suite.New(), plain: c.suite.New(),
@@ -172,35 +229,63 @@ func (c *cluster[P]) depart() {
 	c.agreed = append(c.agreed, a)
 }
 
-func (c *cluster[P]) reset(s P, _ crdttest.Writer) P {
-	r, ok := any(s).(interface{ Reset() P })
-	if !ok {
-		c.Fatal("no Reset")
+// reset takes away all there is, where that can be done.
+func (c *cluster[P]) reset(s P, by crdttest.Writer) P {
+	if r, ok := any(s).(interface{ Reset() P }); ok {
+		return r.Reset()
 	}
-	return r.Reset()
+	return c.ops[0](s, by)
 }
 
 // testHandover runs random executions with departures. With every message in every order, late and repeated, and with
 // replicas that are late to carry out what was agreed, states equal those without any handover.
-func testHandover[P inheritable[P]](t *testing.T, s crdttest.Suite[P], show func(P) string,
-	ops ...func(s P, by crdttest.Writer) P) {
+func testHandover[P inheritable[P]](t *testing.T, s crdttest.Suite[P], show func(P) string, ops ...change[P]) {
+	testHandoverOf(t, cluster[P]{suite: s, present: show, ops: ops})
+}
+
+func testHandoverOf[P inheritable[P]](t *testing.T, of cluster[P]) {
 	rapid.Check(t, func(t *rapid.T) {
-		c := &cluster[P]{T: t, suite: s, present: show, ids: []vclock.ReplicaID{idA, idB, idC, vclock.Named("d")}}
+		c := of
+		c.T, c.ids = t, []vclock.ReplicaID{idA, idB, idC, vclock.Named("d")}
 		for range c.ids {
-			c.plain, c.handed = append(c.plain, s.New()), append(c.handed, s.New())
+			c.plain, c.handed = append(c.plain, c.suite.New()), append(c.handed, c.suite.New())
 			c.done = append(c.done, 0)
 		}
 		for range rapid.IntRange(1, 3).Draw(t, "departures") {
 			for range rapid.IntRange(0, 8).Draw(t, "steps") {
-				c.step(ops)
+				c.step()
 			}
 			c.depart()
 		}
 		for range rapid.IntRange(0, 10).Draw(t, "steps") {
-			c.step(ops)
+			c.step()
 		}
+		c.distributes()
 		c.finish()
 	})
+}
+
+// any draws a state or message, of a time before all handovers or later.
+func (c *cluster[P]) any(name string) P {
+	pool := slices.Concat(c.plain, c.handed, c.novel)
+	for _, m := range c.sent {
+		pool = append(pool, m.plain, m.handed)
+	}
+	return rapid.SampledFrom(pool).Draw(c.T, name).Clone()
+}
+
+// distributes checks that handing over a merged state is the same as merging what was handed over.
+func (c *cluster[P]) distributes() {
+	n := len(c.agreed)
+	for range 3 {
+		x, y := c.any("x"), c.any("y")
+		apart := c.settle(x, n)
+		apart.Merge(c.settle(y, n))
+		x.Merge(y)
+		if got, want := c.bytes(c.settle(x, n)), c.bytes(apart); !bytes.Equal(got, want) {
+			c.Fatalf("handed over after merging and before:\n%x\n%x", got, want)
+		}
+	}
 }
 
 // finish merges everything everywhere, and compares what shows.
@@ -219,16 +304,14 @@ func (c *cluster[P]) finish() {
 	if got, want := c.present(handed), c.present(plain); got != want {
 		c.Fatalf("shows %s, want %s", got, want)
 	}
-	last := c.agreed[len(c.agreed)-1]
-	for span := range handed.Context().All() {
-		for _, a := range c.agreed {
-			for _, r := range a.from {
-				if span.Replica == r {
-					c.Fatalf("still has %v", span)
-				}
+	for _, a := range c.agreed {
+		for _, r := range a.from {
+			if left := handed.Context().Max(r); left > 0 && !c.keeps {
+				c.Fatalf("still has %v:%d", r, left)
 			}
 		}
 	}
+	last := c.agreed[len(c.agreed)-1]
 	if changed, err := handed.Handover(last.at, last.to, last.from...); changed || err != nil {
 		c.Fatalf("the second time: %v, %v", changed, err)
 	}
@@ -236,7 +319,7 @@ func (c *cluster[P]) finish() {
 
 type pn = crdt.PNCounter
 
-func addsOf(n int64) func(c *pn, by crdttest.Writer) *pn {
+func addsOf(n int64) change[*pn] {
 	return func(c *pn, by crdttest.Writer) *pn { return c.Add(by.Replica, n) }
 }
 
@@ -246,7 +329,7 @@ func TestTrap16_PNCounterHandover(t *testing.T) {
 }
 
 func TestTrap16_GCounterHandover(t *testing.T) {
-	add := func(n uint64) func(c *crdt.GCounter, by crdttest.Writer) *crdt.GCounter {
+	add := func(n uint64) change[*crdt.GCounter] {
 		return func(c *crdt.GCounter, by crdttest.Writer) *crdt.GCounter { return c.Add(by.Replica, n) }
 	}
 	testHandover(t, gcounters(), func(c *crdt.GCounter) string { return fmt.Sprint(c.Value()) },
@@ -254,13 +337,13 @@ func TestTrap16_GCounterHandover(t *testing.T) {
 }
 
 func TestTrap16_ORSetHandover(t *testing.T) {
-	add := func(e ...string) func(s *set, by crdttest.Writer) *set {
+	add := func(e ...string) change[*set] {
 		return func(s *set, by crdttest.Writer) *set { return s.Add(by.Replica, e...) }
 	}
-	remove := func(e string) func(s *set, by crdttest.Writer) *set {
+	remove := func(e string) change[*set] {
 		return func(s *set, _ crdttest.Writer) *set { return s.Remove(e) }
 	}
-	testHandover(t, orsets(), func(s *set) string { s.CheckInvariants(); return fmt.Sprint(sorted(s)) },
+	testHandover(t, orsets(), func(s *set) string { return fmt.Sprint(sorted(s)) },
 		add("x"), add("y", "z"), add("z"), remove("x"), remove("z"))
 }
 
@@ -272,4 +355,29 @@ func TestTrap16_MVRegisterHandover(t *testing.T) {
 			return m.Put(by.Replica, nil, fmt.Sprint(by.Stamp.Wall))
 		},
 		func(m *register, _ crdttest.Writer) *register { return m.Reset() })
+}
+
+func TestTrap16_RWSetHandover(t *testing.T) {
+	add := func(e ...string) change[*rwset] {
+		return func(s *rwset, by crdttest.Writer) *rwset { return s.Add(by.Replica, e...) }
+	}
+	remove := func(e ...string) change[*rwset] {
+		return func(s *rwset, by crdttest.Writer) *rwset { return s.Remove(by.Replica, e...) }
+	}
+	testHandover(t, rwsets(), func(s *rwset) string { return fmt.Sprint(s.Len(), slices.Sorted(s.All())) },
+		add("x"), add("y", "z"), add("z"), remove("x"), remove("z"), remove("w", "y"),
+		func(s *rwset, _ crdttest.Writer) *rwset { return s.Reset() })
+}
+
+func TestTrap16_EWFlagHandover(t *testing.T) {
+	testHandover(t, ewflags(), func(f *crdt.EWFlag) string { return fmt.Sprint(f.Value()) },
+		func(f *crdt.EWFlag, by crdttest.Writer) *crdt.EWFlag { return f.Enable(by.Replica) },
+		func(f *crdt.EWFlag, _ crdttest.Writer) *crdt.EWFlag { return f.Disable() })
+}
+
+func TestTrap16_DWFlagHandover(t *testing.T) {
+	testHandover(t, dwflags(), func(f *crdt.DWFlag) string { return fmt.Sprint(f.Value(), f.Empty()) },
+		func(f *crdt.DWFlag, by crdttest.Writer) *crdt.DWFlag { return f.Enable(by.Replica) },
+		func(f *crdt.DWFlag, by crdttest.Writer) *crdt.DWFlag { return f.Disable(by.Replica) },
+		func(f *crdt.DWFlag, _ crdttest.Writer) *crdt.DWFlag { return f.Reset() })
 }
