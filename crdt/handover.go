@@ -80,10 +80,15 @@ func (e *estate) check() error {
 // settle returns what is in seen besides the events of the departed and of the successor; nil if there is nothing to
 // be handed over.
 func (e *estate) settle(seen, final *vclock.Context) (rest *vclock.Context, err error) {
+	return e.settleAs(uint64(len(e.dots)), seen, final)
+}
+
+// settleAs is settle where the successor has so many events.
+func (e *estate) settleAs(minted uint64, seen, final *vclock.Context) (rest *vclock.Context, err error) {
 	if err := e.check(); err != nil {
 		return nil, err
 	}
-	if final.Max(e.to) > 0 || seen.Max(e.to) > uint64(len(e.dots)) {
+	if final.Max(e.to) > 0 || seen.Max(e.to) > minted {
 		return nil, &HandoverError{e.to, reasonInUse}
 	}
 	rest = new(vclock.Context)
