@@ -32,7 +32,7 @@ import (
 // of wrapping round; what it takes away in all, and what it ever transfers to another, is refused beyond that.
 //
 // There is no reset, which would take away rights that others may be using. Rights of a replica that is gone for
-// ever are stuck, until whoever takes over its identity, with its latest row and alone, transfers them away.
+// ever pass to another by [BoundedCounter.Handover].
 //
 // It is the bounded counter of Balegas, Serra, Duarte, Ferreira, Rodrigues, Shapiro, Preguiça, "Extending
 // Eventually Consistent Cloud Databases for Enforcing Numeric Invariants", SRDS 2015, after the escrow method of

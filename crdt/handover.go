@@ -26,6 +26,8 @@ import (
 //     states of all replicas, each taken when that replica had everything of those in from, and predecessors, already;
 //     so a reset either is in the cut or takes back all that they had counted.
 //
+// An [ORMap] has counters in it. For a [BoundedCounter] less is needed, see there; a [Log] has nothing to leave.
+//
 // Then Handover(x ⊔ y) = Handover(x) ⊔ Handover(y), and handing over twice is as good as once. So states from
 // replicas that have not done it yet may be merged in any order and any number of times, and nothing is lost or
 // counted twice, provided that they are handed over on arrival: before the merge or after it. Until then a state

@@ -3,6 +3,7 @@ package crdt_test
 import (
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -100,20 +101,49 @@ func TestORMapHandoverOfMuch(t *testing.T) {
 	assert.EqualValues(t, math.MaxInt64-3+1, m.Counter("n").Value())
 }
 
-func TestORMapHandoverRefuses(t *testing.T) {
+// A fold is handed over as the increments that it stands for, whoever has these still apart.
+func TestORMapHandoverOfAFold(t *testing.T) {
+	var m ormap
+	first := m.Counter("n").Add(idA, 3)
+	m.Counter("n").Add(idA, 4)
+	old := m.Clone()
+	require.False(t, m.Fold(idA, m.Context()).Context().Len() == 0)
+	last := m.Counter("n").Add(idA, 5)
+	at := m.Clone()
+	handOver := func(s *ormap) *ormap {
+		s = s.Clone()
+		_, err := s.Handover(at, idEstate, idA)
+		require.NoError(t, err)
+		s.CheckInvariants()
+		return s
+	}
+	want := encoded(t, handOver(&m))
+	assert.EqualValues(t, 12, handOver(&m).Counter("n").Value())
+	assert.Equal(t, "{estate:1}", handOver(&m).Context().String())
+	for _, s := range []*ormap{old, first, last} {
+		assert.Equal(t, want, encoded(t, handOver(s)), "whoever has a part has all")
+		ended := s.Clone()
+		ended.Reset() // a part of the removal of all, that arrives by itself
+		whole := handOver(&m)
+		whole.Merge(handOver(ended))
+		assert.True(t, whole.Empty())
+	}
+}
+
+// A part of what was left becomes that part.
+func TestORMapHandoverOfAPart(t *testing.T) {
 	var at ormap
-	at.Counter("n").Add(idA, 5)
-	at.Flag("f").Enable(idB)
-	x := at.Clone()
-	x.Set("s").Add(idA, "late")
-	refuses(t, "not in the cut", idA, x, &at, idEstate, idA)
-	refuses(t, "not in the cut", idB, x, nil, idEstate, idB)
-	refuses(t, "has events of its own", idB, at.Clone(), &at, idB, idA)
-	refuses(t, "cannot take part", idA, at.Clone(), &at, idA, idA)
-	refuses(t, "cannot take part", vclock.ReplicaID{}, at.Clone(), &at, vclock.ReplicaID{}, idA)
-	x = at.Clone()
-	x.Set("s").Add(idEstate, "1", "2")
-	refuses(t, "has events of its own", idEstate, x, &at, idEstate, idA)
+	x := at.Set("s").Add(idA, "x")
+	at.Set("s").Add(idA, "y")
+	at.LWWRegister("zero").Set(idA, vclock.Timestamp{}, "v")
+	_, err := x.Handover(&at, idEstate, idA)
+	require.NoError(t, err)
+	assert.Equal(t, []string{"x"}, slices.Collect(x.Set("s").All()))
+	assert.Equal(t, 1, x.Entries())
+	_, err = at.Handover(at.Clone(), idEstate, idA)
+	require.NoError(t, err)
+	v, _ := at.LWWRegister("zero").Value()
+	assert.Equal(t, "v", v)
 }
 
 // A register that a client read before it was handed over is overwritten all the same, and what it did not read stays.

@@ -95,6 +95,66 @@ func TestSetHandoverRefuses(t *testing.T) {
 	refuses(t, "not in the cut", idA, &late, nil, idEstate, idA)
 }
 
+// checkRefuses goes through the contradictions that all types with dots refuse.
+func checkRefuses[P inheritable[P]](t *testing.T, bottom func() P, write func(s P, r vclock.ReplicaID) P) {
+	at := bottom()
+	write(at, idA)
+	x, used := at.Clone(), at.Clone()
+	write(x, idA)
+	refuses(t, "not in the cut", idA, x, at, idEstate, idA)
+	refuses(t, "not in the cut", idA, x, bottom(), idEstate, idB, idA)
+	refuses(t, "cannot take part", idA, at.Clone(), at, idA, idB, idA)
+	refuses(t, "cannot take part", vclock.ReplicaID{}, at.Clone(), at, vclock.ReplicaID{}, idA)
+	write(used, idEstate)
+	refuses(t, "has events of its own", idEstate, at.Clone(), used, idEstate, idA)
+	write(used, idEstate)
+	refuses(t, "has events of its own", idEstate, used, at, idEstate, idA)
+}
+
+func TestHandoverRefuses(t *testing.T) {
+	checkRefuses(t, orsets().New, func(s *set, r vclock.ReplicaID) *set { return s.Add(r, "x") })
+	checkRefuses(t, rwsets().New, func(s *rwset, r vclock.ReplicaID) *rwset { return s.Remove(r, "x") })
+	checkRefuses(t, mvregisters().New, func(m *crdt.MVRegister[string], r vclock.ReplicaID) *crdt.MVRegister[string] {
+		return m.Put(r, nil, "v")
+	})
+	checkRefuses(t, ewflags().New, (*crdt.EWFlag).Enable)
+	checkRefuses(t, dwflags().New, (*crdt.DWFlag).Disable)
+	checkRefuses(t, ormaps().New, func(m *ormap, r vclock.ReplicaID) *ormap { return m.Counter("n").Add(r, 1) })
+}
+
+// Without a cut there is nothing to leave.
+func TestHandoverByNoCut(t *testing.T) {
+	var s rwset
+	s.Remove(idA, "x")
+	refuses(t, "not in the cut", idA, &s, nil, idEstate, idA)
+	var m ormap
+	m.Flag("f").Enable(idA)
+	refuses(t, "not in the cut", idA, &m, nil, idEstate, idA)
+	var on crdt.EWFlag
+	on.Enable(idA)
+	refuses(t, "not in the cut", idA, &on, nil, idEstate, idA)
+	var off crdt.DWFlag
+	off.Disable(idA)
+	refuses(t, "not in the cut", idA, &off, nil, idEstate, idA)
+}
+
+// Who has of one departed replica only what the successor has, and of another what that wrote, keeps both.
+func TestTrap16_OldAndNewNamesInOneState(t *testing.T) {
+	var at set
+	at.Add(idA, "x")
+	late := at.Add(idB, "y")
+	handed := at.Clone()
+	_, err := handed.Handover(&at, idEstate, idA, idB)
+	require.NoError(t, err)
+	known := new(vclock.Context)
+	known.Add(vclock.Dot{Replica: idEstate, Seq: 2})
+	newcomer := handed.Delta(known)
+	newcomer.Merge(late)
+	_, err = newcomer.Handover(&at, idEstate, idA, idB)
+	require.NoError(t, err)
+	assert.Equal(t, encoded(t, handed), encoded(t, newcomer))
+}
+
 // What does not concern a handover stays as it is.
 func TestHandoverOfNothing(t *testing.T) {
 	var at pn

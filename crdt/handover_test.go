@@ -186,9 +186,10 @@ func (c *cluster[P]) step() {
 	}
 }
 
-// gather lets replica i hear of all others, and fold what it has written and all have seen.
+// gather lets all others hear of replica i, and that of them, and fold what it has written and all have seen.
 func (c *cluster[P]) gather(i int) {
 	for k := c.departed; k < len(c.ids); k++ {
+		c.receive(k, envelope[P]{c.plain[i].Clone(), c.handed[i].Clone()})
 		c.receive(i, envelope[P]{c.plain[k].Clone(), c.handed[k].Clone()})
 	}
 	settled := new(vclock.Context)
@@ -207,6 +208,9 @@ func (c *cluster[P]) gather(i int) {
 // before: everybody gets all of it first, and then states of all are merged into the cut.
 func (c *cluster[P]) depart() {
 	gone := c.departed
+	if c.fold != nil && rapid.Bool().Draw(c.T, "fold") {
+		c.gather(gone)
+	}
 	c.departed++
 	for i := range c.ids {
 		c.done[i] = len(c.agreed)

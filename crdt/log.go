@@ -24,6 +24,11 @@ import (
 // given: do not change what a slice or pointer in T refers to. See the package documentation for the types that
 // can be encoded; others work in memory.
 //
+// There is no Handover (see [HandoverError]). Entries stay for ever, with the replicas in their timestamps: these order
+// entries of one moment, and are what readers hold on to. So a successor could take the place of departed replicas
+// only where entries are numbered, and nothing would shrink for it: the numbers of a replica leave no gaps, so its
+// place in the context is one run, less than a single entry of its takes.
+//
 // It is a grow-only set (Shapiro et al. 2011, section 3.3.1) of entries in a total order that respects
 // causality (Lamport, "Time, Clocks, and the Ordering of Events in a Distributed System", 1978), meant for the
 // stamps of a [vclock.HLC].
