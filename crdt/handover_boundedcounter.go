@@ -60,7 +60,7 @@ func (c *BoundedCounter) will(to, r vclock.ReplicaID) share {
 	will.version++
 	will.wanted = 0
 	if n > 0 {
-		will.sent = withFlow(will.sent, flow{to, before + n})
+		will.sent = withFlows(will.sent, []flow{{to, before + n}})
 	}
 	return will
 }

@@ -28,7 +28,7 @@ func (m *ORMap[K]) Handover(at *ORMap[K], to vclock.ReplicaID, from ...vclock.Re
 	for i := range legacies {
 		legacies[i].pass(m, &after)
 	}
-	replace(m, after, m.track.to())
+	*m = after
 	return true, nil
 }
 

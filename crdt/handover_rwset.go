@@ -28,7 +28,7 @@ func (s *RWSet[E]) Handover(at *RWSet[E], to vclock.ReplicaID, from ...vclock.Re
 				after.enforce(left[i], d)
 			}
 		})
-	replace(s, after, s.track.to())
+	*s = after
 	return true, nil
 }
 

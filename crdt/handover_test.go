@@ -57,7 +57,7 @@ type agreement[P any] struct {
 // settle carries out the first n agreements on a copy.
 func (c *cluster[P]) settle(s P, n int) P {
 	s = s.Clone()
-	told := c.tracked(s)
+	told, by := c.tracked(s)
 	for _, a := range c.agreed[:n] {
 		before := c.bytes(s)
 		changed, err := s.Handover(a.at, a.to, a.from...)
@@ -68,22 +68,34 @@ func (c *cluster[P]) settle(s P, n int) P {
 			c.Fatalf("changed is %v: %x became %x", changed, before, c.bytes(s))
 		}
 	}
-	c.check(s, told)
+	c.check(s, told, by)
 	return s
 }
 
 // tracked follows the parts of s, if it tells of any.
-func (c *cluster[P]) tracked(s P) *followed {
-	if d, ok := any(s).(crdt.Decomposable); ok {
-		return follow(d)
+func (c *cluster[P]) tracked(s P) (told map[string]int, by *crdt.Tracker[P]) {
+	d, ok := any(s).(crdt.Decomposable[P])
+	if !ok {
+		return nil, nil
 	}
-	return nil
+	f := &followed{parts: c.partsOf(s)}
+	by = crdt.NewTracker[P](f.count)
+	d.Track(by)
+	return f.parts, by
+}
+
+func (c *cluster[P]) partsOf(s P) map[string]int {
+	f := &followed{parts: make(map[string]int)}
+	if err := any(s).(crdt.Decomposable[P]).Decompose(f.count); err != nil {
+		c.Fatal(err)
+	}
+	return f.parts
 }
 
 // check demands that what was told of s is so, that nothing in it contradicts itself, and that it can be read.
-func (c *cluster[P]) check(s P, told *followed) {
-	if d, ok := any(s).(crdt.Decomposable); ok && !maps.Equal(partsOf(d), told.parts) {
-		c.Fatalf("told of %x, there are %x", told.parts, partsOf(d))
+func (c *cluster[P]) check(s P, told map[string]int, by *crdt.Tracker[P]) {
+	if d, ok := any(s).(crdt.Decomposable[P]); ok && d.TrackedBy(by) && !maps.Equal(c.partsOf(s), told) {
+		c.Fatalf("told of %x, there are %x", told, c.partsOf(s))
 	}
 	if d, ok := any(s).(interface{ CheckInvariants() }); ok {
 		d.CheckInvariants()
