@@ -43,6 +43,7 @@ var allowed = map[string][]string{
 
 	// Tests that look at everything from above.
 	"internal/architecture": {},
+	"internal/mutation":     {},
 	"internal/simulation": {"vclock", "merkle", "transport", "crdt", "crdt/store",
 		"antientropy", "quorum", "internal/wire", "internal/planted"},
 }

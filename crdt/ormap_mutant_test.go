@@ -1,0 +1,215 @@
+package crdt_test
+
+import (
+	"math"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/eventual-go/eventual/crdt"
+	"github.com/eventual-go/eventual/vclock"
+)
+
+// Time is asked of those fields that have one, and events are named in order.
+func TestORMapOfMixedKindsExplainsItself(t *testing.T) {
+	late := vclock.Timestamp{Wall: 9, Replica: idA}
+	var m ormap
+	m.Set("k").Add(idB, "x")
+	m.LWWRegister("k").Set(idA, late, "v")
+	m.Counter("k").Add(idA, 5)
+	m.LWWRegister("l").Set(idC, vclock.Timestamp{Wall: 3, Replica: idC}, "w")
+	m.Set("k").Add(idC, "y")
+	require.Equal(t, late, m.Latest())
+	why := m.Explain("k")
+	require.Equal(t, late, why.ForAt)
+	require.Equal(t, []vclock.Dot{{Replica: idA, Seq: 1}, {Replica: idA, Seq: 2}, {Replica: idB, Seq: 1}, {Replica: idC, Seq: 2}}, why.For)
+}
+
+func TestORMapFieldsSayWhetherTheyAreThere(t *testing.T) {
+	var m ormap
+	require.True(t, m.Map("a").Empty())
+	m.Map("a").Counter("b").Add(idA, 1)
+	m.Map("a").Counter("c").Add(idA, 1)
+	require.False(t, m.Map("a").Empty())
+	n := 0
+	for range m.Map("a").All() {
+		n++
+		break
+	}
+	for range m.All() {
+		n++
+	}
+	require.Equal(t, 2, n)
+}
+
+// What was never delivered leaves a gap in the middle of a long lane. A delta claims none of the events behind it
+// that live and that it does not carry.
+func TestTrap08_ORMapDeltaOfManyEventsClaimsNoLiveOne(t *testing.T) {
+	var all, m ormap
+	for n := range 700 {
+		delta := all.Counter("likes").Add(idA, 1)
+		if n != 10 {
+			m.Merge(delta)
+		}
+	}
+	m.Merge(all.Set("tags").Add(idB, "x"))
+	since := new(vclock.Context)
+	since.AddSpan(vclock.Span{Replica: idA, Lo: 1, Hi: 700})
+	require.Equal(t, "{b:1}", m.Delta(since).Context().String())
+	require.Equal(t, int64(699), m.Counter("likes").Value())
+
+	peer := m.Clone()
+	peer.Merge(m.Delta(since))
+	require.Equal(t, encoded(t, &m), encoded(t, peer))
+}
+
+// A fold is told of like any other event.
+func TestORMapFoldIsADelta(t *testing.T) {
+	var a ormap
+	for range 3 {
+		a.Counter("likes").Add(idA, 2)
+	}
+	b := a.Clone()
+	delta := a.Fold(idA, b.Context())
+	require.False(t, delta.Empty())
+	require.True(t, b.Merge(delta))
+	require.Equal(t, encoded(t, &a), encoded(t, b))
+	require.Equal(t, int64(6), b.Counter("likes").Value())
+}
+
+// Folding is for counters: siblings of a register that one replica wrote stay apart.
+func TestORMapFoldsOnlyCounters(t *testing.T) {
+	var m ormap
+	m.MVRegister("r").Put(idA, nil, "x")
+	m.MVRegister("r").Put(idA, nil, "y")
+	before := encoded(t, &m)
+	require.True(t, m.Fold(idA, m.Context()).Empty())
+	require.Equal(t, before, encoded(t, &m))
+	require.Equal(t, []string{"x", "y"}, m.MVRegister("r").Values())
+}
+
+// A replica that has used up its numbers folds nothing.
+func TestORMapWithoutNumbersLeftFoldsNothing(t *testing.T) {
+	var m ormap
+	m.Counter("likes").Add(idA, 1)
+	m.Counter("likes").Add(idA, 1)
+	last := new(vclock.Context)
+	last.Add(vclock.Dot{Replica: idA, Seq: math.MaxUint64})
+	m.MVRegister("r").Put(idB, last, "v")
+	before := encoded(t, &m)
+	require.NotNil(t, m.Fold(idA, m.Context()))
+	require.Equal(t, before, encoded(t, &m))
+	require.Equal(t, int64(2), m.Counter("likes").Value())
+	require.True(t, m.Counter("likes").Add(idA, 1).Empty(), "nor does it count on")
+}
+
+// Events of one kind in one place are told apart by what they say.
+func TestPartsOfAMapTellStatesApart(t *testing.T) {
+	var states []decomposable
+	add := func(write func(m *crdt.ORMap[string])) {
+		m := new(ormap)
+		write(m)
+		states = append(states, m)
+	}
+	for _, key := range []string{"k", "l"} {
+		add(func(m *ormap) { m.Counter(key).Add(idA, 1) })
+		add(func(m *ormap) { m.Counter(key).Add(idA, 2) })
+		add(func(m *ormap) { m.Set(key).Add(idA, "x") })
+		add(func(m *ormap) { m.Set(key).Add(idA, "y") })
+		add(func(m *ormap) { m.MVRegister(key).Set(idA, "x") })
+		add(func(m *ormap) { m.Flag(key).Enable(idA) })
+		add(func(m *ormap) { m.Map("k").Flag(key).Enable(idA) })
+		add(func(m *ormap) { m.Map("l").Flag(key).Enable(idA) })
+		for _, at := range stamps {
+			add(func(m *ormap) { m.LWWRegister(key).Set(idA, at, "x") })
+		}
+	}
+	add(func(m *ormap) { m.Counter("k").Add(idB, 1) })
+	tellsApart(t, states...)
+}
+
+// However many events of one replica there were, and in whatever order they are removed: those that remain are there.
+func TestORMapFindsWhatRemainsOfMany(t *testing.T) {
+	const many = 1500
+	for name, removed := range map[string]func(i int) bool{
+		"the first":           func(i int) bool { return i < 700 },
+		"the last":            func(i int) bool { return i >= 700 },
+		"most":                func(i int) bool { return i%50 != 7 },
+		"most, from the end":  func(i int) bool { return (many-1-i)%40 != 3 },
+		"those in the middle": func(i int) bool { return i >= 200 && i < 1300 },
+	} {
+		var m ormap
+		for i := range many {
+			m.Set("s").Add(idA, elemName(i))
+		}
+		other := m.Clone()
+		var gone, left []string
+		for i := range many {
+			if removed(i) {
+				gone = append(gone, elemName(i))
+			} else {
+				left = append(left, elemName(i))
+			}
+		}
+		for i := range gone {
+			e := gone[i]
+			if name == "most, from the end" {
+				e = gone[len(gone)-1-i]
+			}
+			other.Merge(m.Set("s").Remove(e))
+		}
+		for _, x := range []*ormap{&m, other} {
+			require.Equal(t, len(left), x.Set("s").Len(), name)
+			require.Len(t, x.Explain("s").For, len(left), name)
+			back := new(ormap)
+			require.NoError(t, back.UnmarshalBinary(encoded(t, x)), name)
+			require.Equal(t, len(left), back.Set("s").Len(), name)
+		}
+		m.Set("s").Remove(left...)
+		require.True(t, m.Empty(), name)
+		require.Empty(t, m.Explain().For, name)
+		require.True(t, other.Merge(&m), name)
+		require.True(t, other.Empty(), name)
+	}
+}
+
+func elemName(i int) string {
+	return string(rune('a'+i%26)) + string(rune('a'+i/26%26)) + string(rune('a'+i/676))
+}
+
+func TestORMapFieldsThatDoNothingGiveAnEmptyDelta(t *testing.T) {
+	var m ormap
+	require.True(t, m.Counter("c").Empty())
+	delta := m.Counter("c").Add(idA, 0)
+	require.NotNil(t, delta)
+	require.Zero(t, delta.Context().Len())
+	m.Counter("c").Add(idA, 1)
+	require.False(t, m.Counter("c").Empty())
+	delta = m.Counter("c").Add(vclock.ReplicaID{}, 1)
+	require.NotNil(t, delta)
+	require.Zero(t, delta.Context().Len())
+	require.Equal(t, int64(1), m.Counter("c").Value())
+}
+
+func TestORMapSetRemovesWhatItSaw(t *testing.T) {
+	var m ormap
+	require.Zero(t, m.Set("s").Len())
+	m.Set("s").Add(idA, "x", "y", "z")
+	other := m.Clone()
+	delta := m.Set("s").Remove("x", "z", "never")
+	require.Equal(t, 1, m.Set("s").Len())
+	require.True(t, m.Set("s").Has("y") && !m.Set("s").Has("x"))
+	require.Equal(t, "{a:1,3}", delta.Context().String())
+	require.True(t, other.Merge(delta))
+	require.Equal(t, encoded(t, &m), encoded(t, other))
+	require.False(t, m.Set("s").Empty())
+	m.Set("s").Add(idA, "w")
+	n := 0
+	for range m.Set("s").All() {
+		n++
+		break
+	}
+	require.Equal(t, 1, n)
+	m.Set("s").Remove("y", "w")
+	require.True(t, m.Set("s").Empty())
+}
