@@ -108,6 +108,20 @@ func TestNilReadsAsEmpty(t *testing.T) {
 	var two *crdt.TwoPhaseSet[string]
 	require.False(t, two.Has("x") || two.Removed("x"))
 	require.Zero(t, two.Len())
+	require.False(t, (*set)(nil).Has("x"))
+	for range (*set)(nil).All() {
+		t.Fatal("an element in nothing")
+	}
+	for range (*rwset)(nil).All() {
+		t.Fatal("an element in nothing")
+	}
+	require.False(t, (*rwset)(nil).Has("x"))
+	require.Empty(t, partsIn((*set)(nil)))
+	require.Empty(t, partsIn((*rwset)(nil)))
+	require.Empty(t, partsIn((*ormap)(nil)))
+	require.Equal(t, crdt.Explanation{}, (*set)(nil).Explain("x"))
+	require.Equal(t, crdt.Explanation{}, (*rwset)(nil).Explain("x"))
+	require.Zero(t, (*set)(nil).Len()+(*rwset)(nil).Len())
 	var last *timed
 	require.False(t, last.Has("x"))
 	require.Zero(t, last.Len())

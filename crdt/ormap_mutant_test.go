@@ -1,6 +1,7 @@
 package crdt_test
 
 import (
+	"errors"
 	"math"
 	"testing"
 
@@ -103,29 +104,167 @@ func TestORMapWithoutNumbersLeftFoldsNothing(t *testing.T) {
 	require.True(t, m.Counter("likes").Add(idA, 1).Empty(), "nor does it count on")
 }
 
-// Events of one kind in one place are told apart by what they say.
-func TestPartsOfAMapTellStatesApart(t *testing.T) {
-	var states []decomposable
+// oneWrite returns maps in which one event of a says something, each something else.
+func oneWrite() (states []*ormap) {
 	add := func(write func(m *crdt.ORMap[string])) {
 		m := new(ormap)
 		write(m)
 		states = append(states, m)
 	}
-	for _, key := range []string{"k", "l"} {
+	for _, key := range []string{"k", ""} {
 		add(func(m *ormap) { m.Counter(key).Add(idA, 1) })
 		add(func(m *ormap) { m.Counter(key).Add(idA, 2) })
 		add(func(m *ormap) { m.Set(key).Add(idA, "x") })
 		add(func(m *ormap) { m.Set(key).Add(idA, "y") })
 		add(func(m *ormap) { m.MVRegister(key).Set(idA, "x") })
+		add(func(m *ormap) { m.MVRegister(key).Set(idA, "y") })
 		add(func(m *ormap) { m.Flag(key).Enable(idA) })
 		add(func(m *ormap) { m.Map("k").Flag(key).Enable(idA) })
-		add(func(m *ormap) { m.Map("l").Flag(key).Enable(idA) })
+		add(func(m *ormap) { m.Map("").Flag(key).Enable(idA) })
 		for _, at := range stamps {
 			add(func(m *ormap) { m.LWWRegister(key).Set(idA, at, "x") })
 		}
 	}
-	add(func(m *ormap) { m.Counter("k").Add(idB, 1) })
-	tellsApart(t, states...)
+	return states
+}
+
+func TestPartsOfAMapTellStatesApart(t *testing.T) {
+	var all []decomposable
+	for _, m := range oneWrite() {
+		all = append(all, m)
+	}
+	all = append(all, new(ormap).Counter("k").Add(idB, 1))
+	tellsApart(t, all...)
+
+	first, second := new(ormap), new(ormap) // the same field, the same events seen, another one of them lives
+	first.Flag("k").Enable(idA)
+	first.Flag("l").Enable(idA)
+	first.Remove("l")
+	second.Flag("l").Enable(idA)
+	second.Flag("k").Enable(idA)
+	second.Remove("l")
+	tellsApart(t, first, second)
+}
+
+// Where an identity was used twice, and one event says two things, both orders of merging have one outcome.
+func TestORMapTwinsAgreeWhateverTheyWrote(t *testing.T) {
+	states := oneWrite()
+	parts := new(ormap)
+	for range 4 {
+		parts.Counter("k").Add(idA, 1)
+	}
+	for _, seqs := range [][2]uint64{{1, 2}, {3, 4}} { // each twin folds others of them
+		settled, twin := new(vclock.Context), parts.Clone()
+		settled.AddSpan(vclock.Span{Replica: idA, Lo: seqs[0], Hi: seqs[1]})
+		require.False(t, twin.Fold(idA, settled).Empty())
+		states = append(states, twin)
+	}
+	for _, x := range states {
+		for _, y := range states {
+			one, other := x.Clone(), y.Clone()
+			one.Merge(y)
+			other.Merge(x)
+			require.Equal(t, encoded(t, one), encoded(t, other), "%x and %x", encoded(t, x), encoded(t, y))
+			require.False(t, one.Merge(other))
+		}
+	}
+}
+
+// One twin folds; the other, before folding the same, writes and takes back something under the number of that fold.
+// His fold is the one that is left, since the first one's number is dead for him.
+func TestORMapTwinsWhoFoldUnderDifferentNumbers(t *testing.T) {
+	var one ormap
+	one.Counter("likes").Add(idA, 2)
+	one.Counter("likes").Add(idA, 3)
+	settled := one.Context()
+	other := one.Clone()
+	one.Fold(idA, settled)
+	other.Flag("f").Enable(idA)
+	other.Flag("f").Disable()
+	other.Fold(idA, settled)
+	x, y := one.Clone(), other.Clone()
+	x.Merge(other)
+	y.Merge(&one)
+	require.Equal(t, int64(5), x.Counter("likes").Value())
+	require.Equal(t, encoded(t, x), encoded(t, y))
+}
+
+// fussy is a key that cannot be written if it is bad.
+type fussy string
+
+func (f fussy) MarshalBinary() ([]byte, error) {
+	if f == "bad" {
+		return nil, errors.New("bad")
+	}
+	return []byte(f), nil
+}
+
+func (f *fussy) UnmarshalBinary(b []byte) error {
+	*f = fussy(b)
+	return nil
+}
+
+// What stands under a key that cannot be written has no parts, wherever on the way the key is.
+func TestPartsUnderABadKey(t *testing.T) {
+	for _, path := range [][2]fussy{{"bad", "good"}, {"good", "bad"}} {
+		var m crdt.ORMap[fussy]
+		m.Map(path[0]).Counter(path[1]).Add(idA, 1)
+		require.Error(t, m.Decompose(func([]byte, int) {}))
+	}
+}
+
+func TestORMapExplainsWhatIsUnderAPath(t *testing.T) {
+	var m ormap
+	m.Map("p").Counter("c").Add(idA, 1)
+	m.Map("p").Flag("f").Enable(idA)
+	m.Counter("c").Add(idA, 1)
+	seqs := func(path ...string) (all []uint64) {
+		for _, d := range m.Explain(path...).For {
+			all = append(all, d.Seq)
+		}
+		return all
+	}
+	require.Equal(t, []uint64{1, 2, 3}, seqs())
+	require.Equal(t, []uint64{1, 2}, seqs("p"))
+	require.Equal(t, []uint64{1}, seqs("p", "c"))
+	require.Equal(t, []uint64{3}, seqs("c"))
+	require.Empty(t, seqs("p", "none"))
+	require.Empty(t, seqs("none", "c"))
+}
+
+func TestORMapRegistersSayWhatTheyHold(t *testing.T) {
+	at := vclock.Timestamp{Wall: 5, Replica: idA}
+	var m ormap
+	last := m.LWWRegister("r")
+	_, ok := last.Value()
+	require.False(t, ok)
+	require.True(t, last.Empty())
+	last.Set(idA, at, "x")
+	last.Set(idA, at, "y")
+	v, ok := last.Value()
+	require.True(t, ok)
+	require.Equal(t, "y", v)
+	require.Positive(t, last.Timestamp().Compare(at), "it comes after what it saw")
+	require.False(t, last.Empty())
+
+	many := m.MVRegister("m")
+	require.True(t, many.Empty())
+	nobody := many.Put(vclock.ReplicaID{}, nil, "x")
+	require.NotNil(t, nobody)
+	require.True(t, nobody.Empty())
+	many.Set(idA, "x")
+	require.False(t, many.Empty())
+	other := m.Clone()
+	require.True(t, other.Merge(many.Reset()))
+	require.True(t, other.MVRegister("m").Empty() && many.Empty())
+
+	flag := m.Flag("f")
+	flag.Enable(idA)
+	other = m.Clone()
+	require.True(t, other.Merge(flag.Disable()))
+	require.False(t, other.Flag("f").Enabled() || flag.Enabled())
+	require.Equal(t, "map", crdt.FieldMap.String())
+	require.Equal(t, "unknown", (crdt.FieldMap + 1).String())
 }
 
 // However many events of one replica there were, and in whatever order they are removed: those that remain are there.

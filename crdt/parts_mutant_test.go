@@ -3,6 +3,7 @@ package crdt_test
 import (
 	"encoding"
 	"maps"
+	"math"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -12,13 +13,15 @@ import (
 )
 
 type decomposable interface {
-	Decompose(report func(part []byte, n int)) error
 	encoding.BinaryAppender
+	Decompose(report func(part []byte, n int)) error
 }
 
 func partsIn(s decomposable) map[string]int {
 	all := make(map[string]int)
-	_ = s.Decompose(func(part []byte, n int) { all[string(part)] += n })
+	if err := s.Decompose(func(part []byte, n int) { all[string(part)] += n }); err != nil {
+		return nil
+	}
 	return all
 }
 
@@ -102,4 +105,25 @@ func TestPartsOfARunFromTheFirstEvent(t *testing.T) {
 	s.Set("tags").Add(idA, "y")
 	s.Remove("tags")
 	require.Len(t, partsIn(&s), 1)
+}
+
+func TestPartsOfWhatCannotBeEncoded(t *testing.T) {
+	at := vclock.Timestamp{Wall: 1, Replica: idA}
+	for _, s := range []decomposable{
+		new(crdt.GSet[unwritable]).Add(unwritable{}),
+		new(crdt.TwoPhaseSet[unwritable]).Add(unwritable{}),
+		new(crdt.ORSet[unwritable]).Add(idA, unwritable{}),
+		new(crdt.RWSet[unwritable]).Remove(idA, unwritable{}),
+		new(crdt.LWWSet[unwritable]).Add(at, unwritable{}),
+		new(crdt.LWWMap[string, unwritable]).Set(at, "k", unwritable{}),
+		new(crdt.LWWMap[unwritable, string]).Set(at, unwritable{}, "v"),
+		new(crdt.Log[unwritable]).Append(at, unwritable{}),
+		new(crdt.ORMap[unwritable]).Flag(unwritable{}).Enable(idA),
+		new(crdt.GSet[float64]).Add(math.Pi),
+		new(crdt.ORSet[float64]).Add(idA, math.Pi),
+		new(crdt.RWSet[float64]).Add(idA, math.Pi),
+		new(crdt.Log[opaque]).Append(at, opaque{}),
+	} {
+		require.Error(t, s.Decompose(func([]byte, int) {}), "%T", s)
+	}
 }

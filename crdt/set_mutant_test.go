@@ -73,3 +73,27 @@ func TestORSetHandoverMeetsOldAndNewNames(t *testing.T) {
 	at.Merge(y)
 	handed[*set]{x, y, at, func(s *set) { s.Reset() }, func(s *set) []string { s.CheckInvariants(); return sorted(s) }}.check(t)
 }
+
+func TestRWSetOfNobodyAndNothing(t *testing.T) {
+	var s rwset
+	for _, delta := range []*rwset{s.Add(vclock.ReplicaID{}, "x"), s.Remove(vclock.ReplicaID{}, "x"), s.Add(idA)} {
+		require.NotNil(t, delta)
+		require.Zero(t, delta.Context().Len())
+	}
+	require.Zero(t, s.Context().Len())
+	require.False(t, s.Has("x"), "it was never added")
+	s.Add(idA, "x", "y")
+	for range s.All() {
+		break
+	}
+}
+
+// Hearing only of an end is a change, whichever of the two has ended.
+func TestRWSetMergeTellsOfAnEnd(t *testing.T) {
+	var s rwset
+	added, removed := s.Add(idA, "x"), s.Remove(idA, "y")
+	require.True(t, s.Merge(added.Reset()))
+	require.False(t, s.Has("x"))
+	require.True(t, s.Merge(removed.Reset()))
+	require.Empty(t, s.Explain("y").Against)
+}
