@@ -37,6 +37,15 @@ func TestAWriteAtTheEndOfTimeHasNoEffect(t *testing.T) {
 	require.True(t, r.Set(end, "y").Empty(), "greater, so it would win if it were written")
 	v, _ := r.Value()
 	require.Equal(t, "x", v)
+
+	var m lwwmap
+	m.Set(end, "k", "x")
+	for _, delta := range []*lwwmap{m.Set(end, "k", "y"), m.Remove(end, "k")} {
+		require.NotNil(t, delta)
+		require.Zero(t, delta.Latest())
+	}
+	v, _ = m.Value("k")
+	require.Equal(t, "x", v)
 }
 
 // Times before 1970 are times as well: a value written then wins over a register that was never written.

@@ -1,10 +1,12 @@
 package crdt_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/eventual-go/eventual/crdt"
 	"github.com/eventual-go/eventual/vclock"
 )
 
@@ -67,11 +69,52 @@ func (h handed[S]) check(t *testing.T) {
 	require.Equal(t, []string{"y"}, h.elems(dead))
 }
 
-func TestORSetHandoverMeetsOldAndNewNames(t *testing.T) {
-	x, y := new(set).Add(idA, "x"), new(set).Add(idB, "y")
+// together is what a cut of both is.
+func together[S crdt.Lattice[S]](x, y S) S {
 	at := x.Clone()
 	at.Merge(y)
-	handed[*set]{x, y, at, func(s *set) { s.Reset() }, func(s *set) []string { s.CheckInvariants(); return sorted(s) }}.check(t)
+	return at
+}
+
+func TestSetHandoverMeetsOldAndNewNames(t *testing.T) {
+	x, y := new(set).Add(idA, "x"), new(set).Add(idB, "y")
+	handed[*set]{x, y, together(x, y), func(s *set) { s.Reset() },
+		func(s *set) []string { s.CheckInvariants(); return sorted(s) }}.check(t)
+
+	in, too := new(rwset).Add(idA, "x"), new(rwset).Add(idB, "y")
+	handed[*rwset]{in, too, together(in, too), func(s *rwset) { s.Reset() },
+		func(s *rwset) []string { return slices.Sorted(s.All()) }}.check(t)
+	out, either := new(rwset).Remove(idA, "x"), new(rwset).Remove(idB, "y")
+	handed[*rwset]{out, either, together(out, either), func(s *rwset) { s.Reset() },
+		func(s *rwset) (removed []string) {
+			for _, e := range []string{"x", "y"} {
+				if s.Explain(e).Against != nil {
+					removed = append(removed, e)
+				}
+			}
+			return removed
+		}}.check(t)
+
+	m, n := new(ormap).Set("s").Add(idA, "x"), new(ormap).Set("s").Add(idB, "y")
+	handed[*ormap]{m, n, together(m, n), func(m *ormap) { m.Reset() },
+		func(m *ormap) []string { return slices.Sorted(m.Set("s").All()) }}.check(t)
+}
+
+// Several events of one replica in one place are handed over one by one; only those of a counter are added up.
+func TestORMapHandsOverWhatOnePlaceHolds(t *testing.T) {
+	var m ormap
+	m.Set("s").Add(idA, "x", "y")
+	m.MVRegister("r").Put(idA, nil, "v")
+	m.MVRegister("r").Put(idA, nil, "w")
+	m.Counter("c").Add(idA, 2)
+	m.Counter("c").Add(idA, -2)
+	m.Fold(idA, m.Context())
+	m.Counter("c").Add(idA, 5)
+	require.True(t, handsOver(t, &m, m.Clone(), idA))
+	require.Equal(t, []string{"x", "y"}, slices.Sorted(m.Set("s").All()))
+	require.Equal(t, []string{"v", "w"}, m.MVRegister("r").Values())
+	require.Equal(t, int64(5), m.Counter("c").Value())
+	require.Equal(t, "{estate:1-5}", m.Context().String())
 }
 
 func TestRWSetOfNobodyAndNothing(t *testing.T) {
