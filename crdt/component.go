@@ -16,6 +16,7 @@ type component interface {
 	append(b []byte) ([]byte, error)
 	unmarshal(b []byte) error
 	empty() bool
+	lasting() bool
 	canReset() bool
 	reset() component
 	latest() vclock.Timestamp

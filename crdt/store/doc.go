@@ -30,9 +30,24 @@
 // numbered included, so its replica identity must end with it too: see
 // [Config.Replica].
 //
+// # Collection
+//
+// What a deletion leaves behind goes once all replicas have it, and have agreed: see
+// [Store.Propose], which package antientropy calls where it is told who the replicas are.
+// They agree on records, one on top of the other, each a list of keys with what is to be
+// forgotten of them. How far a store has come is its [Store.Generation], and every state
+// that leaves it says so. So no state that is late, by a delayed message or by a replica
+// that comes back, brings back what was forgotten: Merge knows what was agreed on since,
+// as far as records are kept, and refuses what is older (*[StaleError]). A replica that
+// was away for so long is emptied before it takes part again ([Store.Adopt]).
+//
+// A key that is made again after it was forgotten has its events numbered under a new
+// identity, and never again under one by which events were forgotten.
+//
 // # Limits
 //
-// The history that a deletion leaves behind is never collected. [Store.Index]
+// What is left of elements removed from a [crdt.LWWSet] or [crdt.LWWMap], or of fields
+// removed from a map, goes with the whole key only. [Store.Index]
 // hashes each small state that has changed, whole, and of a large collection what has
 // changed in it. [Store.Keys] looks at all keys.
 //
@@ -49,13 +64,23 @@
 // A refused input is told apart by type: *crdt.CorruptError and crdt.ErrVersion for
 // bytes, *crdt.UnknownKindError for a type that is not among [Config.Kinds],
 // crdt.ErrGrowOnly for what cannot be deleted, *vclock.DriftError for a timestamp
-// too far ahead. A value of a type that refuses to encode it is an
+// too far ahead, *[StaleError] for what must not come back. A value of a type that refuses to encode it is an
 // *[EncodeError]. A context that has ended is returned as its own error.
 //
 // # Wire compatibility
 //
 // States and deltas are encoded values of package crdt, with nothing added, and
-// keep its promises. The index is hashed as package merkle says, over the fingerprints of
+// keep its promises, until the first record. From then on they are arrays
+//
+//	[number, id, value]
+//
+// of the two numbers of their generation and the encoded value as bytes ([Store.Decode]
+// reads both). A record is
+//
+//	[1, number, after, id, [key, value, ...]]
+//
+// with the number and id of the generation that it leads to, the id of the one before,
+// and keys in ascending order with the encoded value to be forgotten of each. The index is hashed as package merkle says, over the fingerprints of
 // [crdt.Value.Fingerprint], whose bytes crdt/WIRE.md has.
 //
 // # Testing

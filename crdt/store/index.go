@@ -2,6 +2,7 @@ package store
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 	"sync"
 
@@ -58,6 +59,8 @@ func (s *Store) flush() {
 func (s *Store) refresh(e *entry) {
 	state, err := s.fingerprint(e)
 	switch {
+	case err == errGone:
+		s.refreshKey(e.key)
 	case err != nil:
 	case state.IsZero():
 		s.index.tree.Delete(e.key)
@@ -66,10 +69,26 @@ func (s *Store) refresh(e *entry) {
 	}
 }
 
+// errGone says that an entry was taken out of the table.
+var errGone = errors.New("store: the entry is gone")
+
+// refreshKey is refresh for a key whose entry is gone: another may have taken its place.
+func (s *Store) refreshKey(key string) {
+	if e := s.table.lookup(key); e != nil {
+		e.mu.Unlock()
+		s.refresh(e)
+		return
+	}
+	s.index.tree.Delete(key)
+}
+
 // fingerprint returns the fingerprint of e and marks it clean.
 func (s *Store) fingerprint(e *entry) (merkle.Fingerprint, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.gone {
+		return merkle.Fingerprint{}, errGone
+	}
 	e.dirty = false
 	hi, lo, err := e.value.Fingerprint(s.index.hash)
 	return merkle.Fingerprint{Hi: hi, Lo: lo}, err

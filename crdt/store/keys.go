@@ -2,6 +2,7 @@ package store
 
 import (
 	"iter"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -43,4 +44,23 @@ func (sh *shard) appendLive(keys []string, prefix string) []string {
 		}
 	}
 	return keys
+}
+
+// all yields the keys of the table at the time, in no order, with no lock held.
+func (t *table) all() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for i := range t.shards {
+			for _, key := range t.shards[i].keys() {
+				if !yield(key) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (sh *shard) keys() []string {
+	sh.mu.RLock()
+	defer sh.mu.RUnlock()
+	return slices.Collect(maps.Keys(sh.entries))
 }

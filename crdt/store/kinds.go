@@ -18,25 +18,34 @@ func encodeDelta[P crdt.State[P]](k *crdt.Kinds, by Writer, delta P) ([]byte, er
 	return v.AppendBinary(make([]byte, 0, 64))
 }
 
-// joinDeltas joins encoded values in one pass, at O(their sizes). It returns nil if
-// that fails, which says the same as a delta that was lost.
+// joinDeltas joins deltas in one pass, at O(their sizes), to one of the oldest
+// generation among them. It returns nil if that fails, which says the same as a delta
+// that was lost.
 func joinDeltas(k *crdt.Kinds, deltas [][]byte) []byte {
 	if len(deltas) == 1 {
 		return deltas[0]
 	}
 	var whole crdt.Value
-	for _, delta := range deltas {
-		v, err := k.Decode(delta)
+	var oldest stamp
+	for i, delta := range deltas {
+		at, value, err := unseal(delta)
+		if err != nil {
+			return nil
+		}
+		v, err := k.Decode(value)
 		if err != nil {
 			return nil
 		}
 		whole.Merge(v)
+		if i == 0 || at.compare(oldest) < 0 {
+			oldest = at
+		}
 	}
-	b, err := whole.AppendBinary(nil)
+	value, err := whole.AppendBinary(nil)
 	if err != nil {
 		return nil
 	}
-	return b
+	return oldest.seal(value)
 }
 
 // known fails if k has no kind for P.

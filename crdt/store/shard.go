@@ -5,8 +5,10 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/eventual-go/eventual/crdt"
+	"github.com/eventual-go/eventual/vclock"
 )
 
 // shardCount is the number of locked tables that the keys are spread over. A
@@ -19,7 +21,8 @@ type shard struct {
 	entries map[string]*entry
 
 	dirtyMu sync.Mutex
-	dirty   []*entry // each entry whose dirty flag is set, once
+	dirty   []*entry             // each entry whose dirty flag is set, once
+	buried  map[*entry]time.Time // those that show nothing, and when they were last written to
 }
 
 // An entry is one key. Lock order: entry.mu, then shard.mu or shard.dirtyMu or a
@@ -32,6 +35,9 @@ type entry struct {
 	gone    bool // dropped from the table: look the key up again
 	written bool // something was ever written, so the entry stays
 	dirty   bool // the index does not yet hold the present state
+	buried  bool // among those of the shard
+	tenure  uint32
+	writer  vclock.ReplicaID // zero until it is written to locally
 	value   crdt.Value
 }
 
@@ -108,8 +114,13 @@ func (t *table) discard(e *entry) {
 
 // touched records that the value of the locked entry changed: whether there is
 // anything to show, and that the index is behind.
-func (t *table) touched(e *entry) {
+func (t *table) touched(e *entry, now func() time.Time) {
 	t.recount(e)
+	if !e.live.Load() {
+		t.shardOf(e.key).bury(e, now())
+	} else if e.buried {
+		t.shardOf(e.key).unbury(e)
+	}
 	e.written = true
 	if e.dirty {
 		return
@@ -127,6 +138,37 @@ func (t *table) recount(e *entry) {
 			t.live.Add(-1)
 		}
 	}
+}
+
+// bury notes that a locked entry shows nothing any more.
+func (sh *shard) bury(e *entry, now time.Time) {
+	e.buried = true
+	sh.dirtyMu.Lock()
+	defer sh.dirtyMu.Unlock()
+	if sh.buried == nil {
+		sh.buried = make(map[*entry]time.Time)
+	}
+	sh.buried[e] = now
+}
+
+// unbury notes that a locked entry shows something again, or is gone.
+func (sh *shard) unbury(e *entry) {
+	e.buried = false
+	sh.dirtyMu.Lock()
+	defer sh.dirtyMu.Unlock()
+	delete(sh.buried, e)
+}
+
+// appendBuried appends the keys that have shown nothing, and been left alone, since a moment.
+func (sh *shard) appendBuried(keys []string, since time.Time) []string {
+	sh.dirtyMu.Lock()
+	defer sh.dirtyMu.Unlock()
+	for e, at := range sh.buried {
+		if !at.After(since) {
+			keys = append(keys, e.key)
+		}
+	}
+	return keys
 }
 
 func (sh *shard) enlist(e *entry) {

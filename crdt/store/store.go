@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"hash/maphash"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/eventual-go/eventual/crdt"
@@ -43,6 +45,11 @@ type Config struct {
 	// refuses what is further ahead. If zero, one minute.
 	MaxDrift time.Duration
 
+	// Retain bounds the bytes of the records that are kept after they were settled (see
+	// [Store.Settle]): a replica that was away for no more than those takes them up where
+	// it was. The last record is kept whatever its size. If zero, 1 MiB.
+	Retain int
+
 	// MaxPending bounds the bytes of deltas that wait in one [Store.Updates] range;
 	// past it a delta is replaced by nil. If zero, 8 MiB.
 	MaxPending int
@@ -52,11 +59,19 @@ type Config struct {
 // Make one with [New].
 type Store struct {
 	kinds      *crdt.Kinds
-	writer     Writer
+	base       vclock.ReplicaID // the first identity, of which the later ones are made
+	clock      *vclock.HLC
+	now        func() time.Time
 	maxPending int
+	retain     int
 	table      table
 	index      index
 	hub        hub
+
+	era       atomic.Pointer[era]
+	turning   sync.Mutex    // held by who replaces the era; taken before the lock of any entry
+	writers   uint64        // how many identities there were; under turning
+	proposals atomic.Uint64 // how many were made
 }
 
 // New returns an empty store.
@@ -72,20 +87,35 @@ func New(cfg Config) *Store {
 	clock := &vclock.HLC{Replica: replica, MaxDrift: cfg.MaxDrift, Now: cfg.Now}
 	s := &Store{
 		kinds:      kinds,
-		writer:     Writer{Replica: replica, clock: clock},
+		base:       replica,
+		clock:      clock,
+		now:        cfg.Now,
 		maxPending: cmp.Or(cfg.MaxPending, 8<<20),
+		retain:     cmp.Or(cfg.Retain, 1<<20),
 		index:      newIndex(cfg.Secret),
 	}
+	if s.now == nil {
+		s.now = time.Now
+	}
 	s.table.seed = maphash.MakeSeed()
+	s.era.Store(&era{writer: replica})
 	return s
 }
 
-// Replica is the identity under which this store writes.
-func (s *Store) Replica() vclock.ReplicaID { return s.writer.Replica }
+// Replica is the identity under which this store writes to keys that it makes. After
+// a record was settled ([Store.Settle]) it is another: a key that is made anew, after it
+// was forgotten, must not number its events as before.
+func (s *Store) Replica() vclock.ReplicaID { return s.era.Load().writer }
+
+// nextWriter returns an identity that was never used. s.turning is held.
+func (s *Store) nextWriter() vclock.ReplicaID {
+	s.writers++
+	return vclock.Named(fmt.Sprintf("%v incarnation %d", s.base, s.writers))
+}
 
 // Clock is the clock that stamps this store's writes. It has observed every
 // timestamp that was merged.
-func (s *Store) Clock() *vclock.HLC { return s.writer.clock }
+func (s *Store) Clock() *vclock.HLC { return s.clock }
 
 // Load returns the encoded state of key: nil, nil where the store holds nothing.
 // A deleted key still has a state, what is left of its causal history. The bytes
@@ -97,16 +127,16 @@ func (s *Store) Load(ctx context.Context, key string) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	e := s.table.lookup(key)
+	e, a := s.lookup(key)
 	if e == nil {
 		return nil, nil
 	}
 	defer e.mu.Unlock()
-	state, err := e.encode(nil)
-	if len(state) == 0 || err != nil {
+	value, err := e.encode(nil)
+	if len(value) == 0 || err != nil {
 		return nil, err
 	}
-	return state, nil
+	return a.at.seal(value), nil
 }
 
 // encode appends the state of the locked entry to dst.
@@ -125,8 +155,9 @@ func (e *entry) encode(dst []byte) ([]byte, error) {
 // the key holds.
 //
 // A refused state changes nothing. Refused are bytes that do not decode
-// (*[crdt.CorruptError], [crdt.ErrVersion] and the like) and a state with a
-// timestamp further ahead than Config.MaxDrift (*[vclock.DriftError]); ctx's
+// (*[crdt.CorruptError], [crdt.ErrVersion] and the like), a state with a
+// timestamp further ahead than Config.MaxDrift (*[vclock.DriftError]), and one from a
+// replica that knows nothing of what this one has forgotten since (*[StaleError]); ctx's
 // error, if ctx has ended, is returned as it is. A local write that follows a
 // merge gets a timestamp later than any that was merged.
 func (s *Store) Merge(ctx context.Context, key string, state []byte) (novel []byte, err error) {
@@ -136,13 +167,23 @@ func (s *Store) Merge(ctx context.Context, key string, state []byte) (novel []by
 	if len(state) == 0 {
 		return nil, nil
 	}
-	in, err := s.accept(state)
+	at, value, err := unseal(state)
 	if err != nil {
 		return nil, fmt.Errorf("store: merge %q: %w", key, err)
 	}
-	e := s.table.acquire(key)
-	done := false
+	in, err := s.accept(value)
+	if err != nil {
+		return nil, fmt.Errorf("store: merge %q: %w", key, err)
+	}
+	s.meet(at)
+	e, a := s.acquire(key)
+	done := true
 	defer func() { s.leave(e, done, false) }()
+	in, err = s.lift(a, at, key, in)
+	if err != nil {
+		return nil, fmt.Errorf("store: merge %q: %w", key, err)
+	}
+	done = false
 	part, changed := e.value.MergeNovel(in)
 	if !changed {
 		done = true
@@ -150,7 +191,7 @@ func (s *Store) Merge(ctx context.Context, key string, state []byte) (novel []by
 	}
 	novel, err = part.AppendBinary(nil)
 	done = true
-	return s.commit(e, novel, err, false)
+	return s.commit(e, a, novel, err, false)
 }
 
 // accept decodes a state and lets the clock observe it.
@@ -160,7 +201,7 @@ func (s *Store) accept(state []byte) (*crdt.Value, error) {
 		return nil, err
 	}
 	if latest := v.Latest(); !latest.IsZero() {
-		if err := s.writer.clock.Observe(latest); err != nil {
+		if err := s.clock.Observe(latest); err != nil {
 			return nil, err
 		}
 	}
@@ -173,21 +214,51 @@ func (s *Store) accept(state []byte) (*crdt.Value, error) {
 // of handing on what nobody will take. It fails as [crdt.Kinds.Join] does, and with
 // a *[vclock.DriftError]. The result may be one of the arguments.
 func (s *Store) Join(a, b []byte) ([]byte, error) {
-	v, err := s.accept(a)
-	if err != nil {
-		return nil, fmt.Errorf("store: join: %w", err)
-	}
-	w, err := s.accept(b)
-	if err != nil {
-		return nil, fmt.Errorf("store: join: %w", err)
-	}
 	switch {
-	case !v.Merge(w):
-		return a, nil
 	case len(a) == 0:
-		return b, nil
+		a, b = b, a
+		fallthrough
+	case len(b) == 0:
+		_, _, err := s.open(a)
+		return a, joining(err)
 	}
-	return v.AppendBinary(nil)
+	av, v, err := s.open(a)
+	if err != nil {
+		return nil, joining(err)
+	}
+	bv, w, err := s.open(b)
+	if err != nil {
+		return nil, joining(err)
+	}
+	at := av
+	if bv.compare(av) < 0 {
+		at = bv
+	}
+	if !v.Merge(w) && at == av {
+		return a, nil
+	}
+	value, err := v.AppendBinary(nil)
+	return at.seal(value), joining(err)
+}
+
+func joining(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("store: join: %w", err)
+}
+
+// open returns what is in a state that Merge would not refuse, and its generation.
+func (s *Store) open(state []byte) (at stamp, v *crdt.Value, err error) {
+	at, value, err := unseal(state)
+	if err != nil {
+		return at, nil, err
+	}
+	if a := s.era.Load(); !a.admits(at) {
+		return at, nil, a.stale(at)
+	}
+	v, err = s.accept(value)
+	return at, v, err
 }
 
 // Delete resets everything that key holds here: exactly what this store has seen
@@ -201,7 +272,7 @@ func (s *Store) Join(a, b []byte) ([]byte, error) {
 // Errors: [crdt.ErrGrowOnly] where a value cannot be reset (then nothing changes),
 // *[EncodeError].
 func (s *Store) Delete(key string) (delta []byte, err error) {
-	e := s.table.lookup(key)
+	e, a := s.lookup(key)
 	if e == nil {
 		return nil, nil
 	}
@@ -221,16 +292,17 @@ func (s *Store) Delete(key string) (delta []byte, err error) {
 	if err == nil && len(delta) == 0 {
 		return nil, nil
 	}
-	return s.commit(e, delta, err, true)
+	return s.commit(e, a, delta, err, true)
 }
 
 // commit makes a change of the locked entry known. delta is its encoding, or err
 // says that there is none.
-func (s *Store) commit(e *entry, delta []byte, err error, local bool) ([]byte, error) {
+func (s *Store) commit(e *entry, a *era, delta []byte, err error, local bool) ([]byte, error) {
 	if err != nil {
 		s.changed(e, nil, local)
 		return nil, &EncodeError{Key: e.key, Err: err}
 	}
+	delta = a.at.seal(delta)
 	s.changed(e, delta, local)
 	return delta, nil
 }
@@ -238,7 +310,7 @@ func (s *Store) commit(e *entry, delta []byte, err error, local bool) ([]byte, e
 // changed tells the index and the followers of a change of the locked entry. A nil
 // delta says that there was none to be had.
 func (s *Store) changed(e *entry, delta []byte, local bool) {
-	s.table.touched(e)
+	s.table.touched(e, s.now)
 	s.hub.publish(e.key, delta, local)
 }
 

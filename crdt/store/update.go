@@ -22,7 +22,11 @@ func (w Writer) Stamp() vclock.Timestamp {
 	if w.clock == nil {
 		return vclock.Timestamp{}
 	}
-	return w.clock.Stamp()
+	t := w.clock.Stamp()
+	if !t.IsZero() {
+		t.Replica = w.Replica
+	}
+	return t
 }
 
 // Update changes the value of type P under key, an empty one if there is none yet.
@@ -44,7 +48,7 @@ func (w Writer) Stamp() vclock.Timestamp {
 //
 // Errors: *[crdt.UnknownKindError] if P is not one of Config.Kinds; *[EncodeError].
 func Update[P crdt.State[P]](s *Store, key string, fn func(v P, by Writer) (delta P)) (delta []byte, err error) {
-	e := s.table.acquire(key)
+	e, a := s.acquire(key)
 	done := true
 	defer func() { s.leave(e, done, true) }()
 	v, err := crdt.Ensure[P](s.kinds, &e.value)
@@ -52,12 +56,13 @@ func Update[P crdt.State[P]](s *Store, key string, fn func(v P, by Writer) (delt
 		return nil, fmt.Errorf("store: update %q: %w", key, err)
 	}
 	done = false
-	delta, err = encodeDelta(s.kinds, s.writer, fn(v, s.writer))
+	by := s.writerOf(e, a)
+	delta, err = encodeDelta(s.kinds, by, fn(v, by))
 	done = true
 	if err == nil && len(delta) == 0 {
 		return nil, nil
 	}
-	return s.commit(e, delta, err, true)
+	return s.commit(e, a, delta, err, true)
 }
 
 // View calls fn with the value of type P under key, and reports whether there was
@@ -70,7 +75,7 @@ func Update[P crdt.State[P]](s *Store, key string, fn func(v P, by Writer) (delt
 //
 // Errors: *[crdt.UnknownKindError] if P is not one of Config.Kinds.
 func View[P crdt.State[P]](s *Store, key string, fn func(v P)) (found bool, err error) {
-	e := s.table.lookup(key)
+	e, _ := s.lookup(key)
 	if e == nil {
 		return false, unknown[P](s, key)
 	}

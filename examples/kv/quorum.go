@@ -29,7 +29,7 @@ func (n *node) read(ctx context.Context, k kind, key string, level quorum.Level)
 	if err != nil {
 		return nil, err
 	}
-	value, err := n.kinds.Decode(state)
+	value, err := n.store.Decode(state)
 	if err != nil {
 		return nil, err
 	}

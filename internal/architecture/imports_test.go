@@ -35,7 +35,7 @@ var allowed = map[string][]string{
 	"crdt/crdttest": {"crdt", "vclock"},
 
 	// Floor 2: bytes and keys only, except for the store.
-	"crdt/store":            {"crdt", "vclock", "merkle"},
+	"crdt/store":            {"crdt", "vclock", "merkle", "internal/wire"},
 	"antientropy":           {"merkle", "transport", "internal/wire", "internal/planted"},
 	"antientropy/storetest": {"antientropy", "merkle"},
 	"quorum":                {"transport", "internal/wire", "internal/planted"},

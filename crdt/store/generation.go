@@ -1,0 +1,138 @@
+package store
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/eventual-go/eventual/crdt"
+)
+
+// A StaleError says that a state, a record or a proposal is not of a generation that this store can relate to its own:
+// it comes from a replica that was away for longer than records are kept ([Config.Retain]), from one that went another
+// way, or from one that is ahead of this store. Its states must not be merged: they may contain what was deleted and
+// forgotten.
+type StaleError struct {
+	Have, Got string // generations, as [Store.Generation] has them
+}
+
+// Error implements error.
+func (e *StaleError) Error() string {
+	return fmt.Sprintf("store: of generation %x, where this store is of %x", e.Got, e.Have)
+}
+
+func (a *era) stale(got stamp) error { return &StaleError{Have: a.at.text(), Got: got.text()} }
+
+// Generation says which records this store has settled. Stores that settled the same have equal ones, and states of one
+// may be merged into the other. It is opaque, but for its byte order: after a record it is greater than before. It is
+// empty in a store that has met no other yet, and that has not settled anything.
+func (s *Store) Generation() string { return s.era.Load().at.text() }
+
+// Since returns the records that lead from a generation to the present one, the oldest first: at most so many bytes of
+// them, but one if there are any. ok is false if that is not known, or not any more.
+func (s *Store) Since(generation string, limit int) (records [][]byte, ok bool) {
+	at, ok := parseStamp(generation)
+	a := s.era.Load()
+	if !ok {
+		return nil, false
+	}
+	i, ok := a.position(at)
+	if !ok {
+		return nil, false
+	}
+	size := 0
+	for _, r := range a.chain[i:] {
+		if size += len(r.encoded); size > limit && len(records) > 0 {
+			break
+		}
+		records = append(records, r.encoded)
+	}
+	return records, true
+}
+
+// Decode returns the value in a state, such as [Store.Load] returns and the deltas of [Update], of whatever generation:
+// nothing is merged and no clock is asked. The errors are those of [crdt.Kinds.Decode].
+func (s *Store) Decode(state []byte) (*crdt.Value, error) {
+	_, value, err := unseal(state)
+	if err != nil {
+		return nil, err
+	}
+	return s.kinds.Decode(value)
+}
+
+// Settle applies the next record of the chain, on which the replicas agreed ([Store.Conclude]): each residue in it is
+// merged and then forgotten, so that a key which holds nothing else is gone from the store and from its index. It is
+// exact whatever the store holds. A record that was settled before is not settled again.
+//
+// It costs O(record), and each key waits for its own part alone. Errors: *[StaleError] if the record is not the next
+// one; *[crdt.CorruptError] and the like, *[vclock.DriftError]. Then nothing has changed.
+func (s *Store) Settle(ctx context.Context, recorded []byte) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	r, err := decodeRecord(recorded)
+	if err != nil {
+		return fmt.Errorf("store: settle: %w", err)
+	}
+	return s.settle(r, func(a *era) bool { return true })
+}
+
+// settle applies a record if the era is as it must be.
+func (s *Store) settle(r *record, may func(*era) bool) error {
+	if _, err := s.values(r); err != nil {
+		return fmt.Errorf("store: settle: %w", err)
+	}
+	s.turning.Lock()
+	defer s.turning.Unlock()
+	a := s.era.Load()
+	if _, known := a.position(r.at); known {
+		return nil
+	}
+	if !r.on(a.at) || !may(a) {
+		return a.stale(r.at)
+	}
+	next := &era{
+		at:       r.at,
+		chain:    extended(a.chain, r, s.retain),
+		tenure:   a.tenure,
+		writer:   s.nextWriter(),
+		arrivals: &arrivals{record: r},
+	}
+	s.turn(next, func() {
+		for _, res := range r.residues {
+			s.visit(res.key)
+		}
+	})
+	return nil
+}
+
+// values decodes the residues of a record, and refuses it if one of them is none.
+func (s *Store) values(r *record) ([]*crdt.Value, error) {
+	values := make([]*crdt.Value, len(r.residues))
+	for i, res := range r.residues {
+		v, err := s.accept(res.value)
+		if err != nil {
+			return nil, fmt.Errorf("%q: %w", res.key, err)
+		}
+		if !v.Spent() {
+			return nil, &crdt.CorruptError{Kind: formRecord, Reason: "a residue that is none"}
+		}
+		values[i] = v
+	}
+	return values, nil
+}
+
+// turn makes the next era the present one while the keys concerned come along. s.turning is held.
+func (s *Store) turn(next *era, visit func()) {
+	s.era.Store(next)
+	visit()
+	done := *next
+	done.arrivals = nil
+	s.era.Store(&done)
+}
+
+// visit has a key come along.
+func (s *Store) visit(key string) {
+	if e, _ := s.lookup(key); e != nil {
+		e.mu.Unlock()
+	}
+}
