@@ -31,7 +31,8 @@ var formContexts = form{"contexts", 63}
 type causal interface {
 	context() *vclock.Context
 	since(seen *vclock.Context) component
-	handover(at component, to vclock.ReplicaID, from []vclock.ReplicaID) (bool, error)
+	canHandOver() bool
+	handOver(at component, to vclock.ReplicaID, from []vclock.ReplicaID) (bool, error)
 }
 
 // context returns an empty context for a type that is not Causal.
@@ -50,11 +51,19 @@ func (c *boxed[P]) since(seen *vclock.Context) component {
 	return c.clone()
 }
 
-// handover leaves the state of a type without Handover alone.
-func (c *boxed[P]) handover(at component, to vclock.ReplicaID, from []vclock.ReplicaID) (bool, error) {
-	s, ok := any(c.state).(interface {
-		Handover(at P, to vclock.ReplicaID, from ...vclock.ReplicaID) (bool, error)
-	})
+// heritable is a type with Handover.
+type heritable[P any] interface {
+	Handover(at P, to vclock.ReplicaID, from ...vclock.ReplicaID) (bool, error)
+}
+
+func (c *boxed[P]) canHandOver() bool {
+	_, ok := any(c.state).(heritable[P])
+	return ok
+}
+
+// handOver leaves the state of a type without Handover alone.
+func (c *boxed[P]) handOver(at component, to vclock.ReplicaID, from []vclock.ReplicaID) (bool, error) {
+	s, ok := any(c.state).(heritable[P])
 	if !ok {
 		return false, nil
 	}
@@ -88,24 +97,38 @@ func (v *Value) Delta(since *Contexts) *Value {
 }
 
 // Handover hands over the states in v that can be, by those in at. See [HandoverError]. If one of them refuses,
-// nothing changes. It takes O(size).
+// nothing changes. States remain the same ones, for those who hold them. Since each is handed over on a copy before
+// any is itself, it takes twice O(size), and memory for a copy of the largest.
 func (v *Value) Handover(at *Value, to vclock.ReplicaID, from ...vclock.ReplicaID) (changed bool, err error) {
-	after := v.Clone()
-	for _, c := range after.parts {
-		var cut component
-		if i, found := at.search(c.kind().tag); found {
-			cut = at.parts[i]
+	var due []component
+	for _, c := range v.list() {
+		if !c.(causal).canHandOver() {
+			continue
 		}
-		did, err := c.(causal).handover(cut, to, from)
+		does, err := c.clone().(causal).handOver(at.part(c), to, from)
 		if err != nil {
 			return false, err
 		}
+		if does {
+			due = append(due, c)
+		}
+	}
+	for _, c := range due {
+		did, err := c.(causal).handOver(at.part(c), to, from)
+		if err != nil {
+			return changed, err // of a type whose copies do not act alike
+		}
 		changed = changed || did
 	}
-	if changed {
-		*v = *after
-	}
 	return changed, nil
+}
+
+// part returns the component of v that is of the kind of c, or nil.
+func (v *Value) part(c component) component {
+	if i, found := v.search(c.kind().tag); found {
+		return v.parts[i]
+	}
+	return nil
 }
 
 // of returns the context of a kind, nil if there is none.

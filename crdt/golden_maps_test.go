@@ -137,8 +137,8 @@ func goldenRest(g *golden, v *crdt.Value) {
 	ensured[*crdt.ORMap[string]](g, v).Map("m").Set("s").Add(idA, "x")
 }
 
-func ensured[P crdt.State[P]](g *golden, v *crdt.Value) P {
+func ensured[P crdt.State[P]](t require.TestingT, v *crdt.Value) P {
 	state, err := crdt.Ensure[P](crdt.Standard(), v)
-	require.NoError(g, err)
+	require.NoError(t, err)
 	return state
 }
