@@ -11,6 +11,8 @@ var formMinRegister = form{"minregister", 8}
 // package documentation. A float that is not a number is the greatest. Types that cannot be encoded have no order,
 // and replicas that hold such values do not agree.
 //
+// The state is the value and nothing else, so there is no Explain: it does not know who wrote it, nor when.
+//
 // The zero MinRegister is unset and ready to use. It may be read by several goroutines, but not while one changes
 // it; copy it by Clone. All operations take O(1). Values are kept as they are given, and a register, its deltas and its
 // clones have them in common: do not change what a slice or pointer in T refers to.
