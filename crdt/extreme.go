@@ -1,7 +1,5 @@
 package crdt
 
-import "encoding/json"
-
 // extreme is what MaxRegister and MinRegister are made of: the outermost of the values written, in the direction
 // that the caller names at each call.
 type extreme[T any] struct {
@@ -79,5 +77,5 @@ func (x extreme[T]) json() ([]byte, error) {
 	if !x.written {
 		return []byte("null"), nil
 	}
-	return json.Marshal(x.value)
+	return textOf(x.value)
 }

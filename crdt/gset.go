@@ -1,7 +1,6 @@
 package crdt
 
 import (
-	"encoding/json"
 	"iter"
 	"maps"
 	"slices"
@@ -184,20 +183,4 @@ func (s *GSet[E]) MarshalJSON() ([]byte, error) {
 		return nil, err
 	}
 	return marshalArray(elems)
-}
-
-// marshalArray writes one value at a time, so that bytes are numbers in an array and not text.
-func marshalArray[T any](items []T) ([]byte, error) {
-	b := []byte{'['}
-	for i, item := range items {
-		text, err := json.Marshal(item)
-		if err != nil {
-			return nil, err
-		}
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = append(b, text...)
-	}
-	return append(b, ']'), nil
 }

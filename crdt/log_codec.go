@@ -132,7 +132,7 @@ func readEntryOfLog[T any](r *wire.Reader, c codec[T], ids *nameReader, i int, p
 	return e
 }
 
-// MarshalJSON writes the values as an array, in order.
+// MarshalJSON writes the values as an array, in order. For floats see [Value.MarshalJSON].
 func (l *Log[T]) MarshalJSON() ([]byte, error) {
 	values := make([]T, 0, l.Len())
 	for _, v := range l.All() {

@@ -146,19 +146,30 @@ func readBinding[V any](r *wire.Reader, values codec[V], ids *nameReader, fields
 
 // MarshalJSON writes an object if the keys can be names in one: strings, integers, and what writes itself as
 // text. Otherwise it writes an array of pairs of key and value, in canonical order, and returns a [*TypeError] if
-// K cannot be encoded.
+// K cannot be encoded. For floats see [Value.MarshalJSON].
 func (m *LWWMap[K, V]) MarshalJSON() ([]byte, error) {
-	present := maps.Collect(m.All())
+	texts := make(map[K]json.RawMessage, m.Len())
+	for k, v := range m.All() {
+		text, err := textOf(v)
+		if err != nil {
+			return nil, err
+		}
+		texts[k] = text
+	}
 	if canBeName(reflect.TypeFor[K]()) {
-		return json.Marshal(present)
+		return textOf(texts)
 	}
 	_, keys, err := sortedKeys(m.All(), m.Len())
 	if err != nil {
 		return nil, err
 	}
-	pairs := make([][2]any, len(keys))
+	pairs := make([][2]json.RawMessage, len(keys))
 	for i, k := range keys {
-		pairs[i] = [2]any{k, present[k]}
+		name, err := textOf(k)
+		if err != nil {
+			return nil, err
+		}
+		pairs[i] = [2]json.RawMessage{name, texts[k]}
 	}
 	return marshalArray(pairs)
 }

@@ -2,7 +2,6 @@ package crdt
 
 import (
 	"cmp"
-	"encoding/json"
 	"math"
 
 	"github.com/eventual-go/eventual/internal/wire"
@@ -210,11 +209,11 @@ func readLWWRegister[T any](in *wire.Reader, c codec[T], n int) (r LWWRegister[T
 	return r
 }
 
-// MarshalJSON writes the value, or null if there is none.
+// MarshalJSON writes the value, or null if there is none. For floats see [Value.MarshalJSON].
 func (r *LWWRegister[T]) MarshalJSON() ([]byte, error) {
 	v, ok := r.Value()
 	if !ok {
 		return []byte("null"), nil
 	}
-	return json.Marshal(v)
+	return textOf(v)
 }

@@ -75,5 +75,5 @@ func (r *MaxRegister[T]) AppendBinary(b []byte) ([]byte, error) {
 // MaxRegister of T.
 func (r *MaxRegister[T]) UnmarshalBinary(b []byte) error { return r.x.unmarshal(formMaxRegister, b) }
 
-// MarshalJSON writes the value, or null if there is none.
+// MarshalJSON writes the value, or null if there is none. For floats see [Value.MarshalJSON].
 func (r *MaxRegister[T]) MarshalJSON() ([]byte, error) { return r.core().json() }

@@ -75,5 +75,5 @@ func (r *MinRegister[T]) AppendBinary(b []byte) ([]byte, error) {
 // MinRegister of T.
 func (r *MinRegister[T]) UnmarshalBinary(b []byte) error { return r.x.unmarshal(formMinRegister, b) }
 
-// MarshalJSON writes the value, or null if there is none.
+// MarshalJSON writes the value, or null if there is none. For floats see [Value.MarshalJSON].
 func (r *MinRegister[T]) MarshalJSON() ([]byte, error) { return r.core().json() }

@@ -253,5 +253,5 @@ func readMVRegister[T any](r *wire.Reader, c codec[T]) (m MVRegister[T]) {
 	return m
 }
 
-// MarshalJSON writes the values as an array, in canonical order.
+// MarshalJSON writes the values as an array, in canonical order. For floats see [Value.MarshalJSON].
 func (m *MVRegister[T]) MarshalJSON() ([]byte, error) { return marshalArray(m.Values()) }

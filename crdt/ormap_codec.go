@@ -335,7 +335,7 @@ func (n *orNode[K]) json(b []byte, c codec[K]) ([]byte, error) {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		name, err := json.Marshal(key)
+		name, err := textOf(key)
 		if err != nil {
 			return nil, err
 		}

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"reflect"
 	"slices"
 
@@ -253,7 +254,9 @@ func shift(err error, by int) error {
 	return err
 }
 
-// MarshalJSON writes an object with the states that are not empty by the names of their kinds.
+// MarshalJSON writes an object with the states that are not empty by the names of their kinds. Floats that are no
+// numbers are text, "NaN", "+Inf" or "-Inf", in all types of this package. It fails, with the name of the kind, where a
+// type of the user's cannot be written as JSON.
 func (v *Value) MarshalJSON() ([]byte, error) {
 	object := make(map[string]json.RawMessage)
 	for _, c := range v.list() {
@@ -262,7 +265,7 @@ func (v *Value) MarshalJSON() ([]byte, error) {
 		}
 		text, err := c.json()
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("crdt: kind %s: %w", c.kind().name, err)
 		}
 		object[c.kind().name] = text
 	}
