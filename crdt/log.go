@@ -16,7 +16,7 @@ import (
 // may be far from the end, so a reader that wants to miss nothing goes by [Log.Delta] and not by time.
 //
 // An entry is its timestamp, its dot and its value. No two have the same timestamp, unless an identity was used by
-// two writers at a time: then both entries are kept, in order of their dots and values.
+// two writers at a time, or time has ended: then all are kept, in order of their dots and values.
 //
 // The zero Log is empty and ready to use. It may be read by several goroutines, but not while one changes it; copy
 // it by Clone. An entry takes 24 bytes beside its value. Append takes O(log n) for n entries, and merging
@@ -54,7 +54,8 @@ type logEntry[T any] struct {
 // moment after the last entry here if ts does not come after that, and each further one the moment after the one
 // before. Let the clock observe the timestamps of others, see [Log.Latest], and that remains the exception. Only
 // one writer may use a replica at a time, and it must never be used again by one who has forgotten entries of it.
-// If ts has no replica, or that has no sequence numbers left, nothing is added.
+// If ts has no replica, or that has no sequence numbers left, nothing is added. At the end of time, which has no next
+// moment, entries get the last one: they are kept, but in order of replicas, and so maybe before what was seen.
 func (l *Log[T]) Append(ts vclock.Timestamp, values ...T) (delta *Log[T]) {
 	first := l.seen.Next(ts.Replica)
 	if len(values) == 0 || first.IsZero() {

@@ -60,7 +60,9 @@ func (t *roster) place(r vclock.ReplicaID) uint32 {
 // Add puts the elements in and returns the delta. Where ts does not come after the last write of an element that is
 // known here, the addition gets the next timestamp after that, with the replica of ts: a write wins over what it
 // saw. Let the clock observe the timestamps of others, see [LWWSet.Latest], and that remains the exception. To add
-// an element again is news, since it then outlasts later removals by others.
+// an element again is news, since it then outlasts later removals by others. At the end of time there is no next
+// timestamp: an element that was written then stays as it is, unless the replica of ts comes after that one, and is not
+// in the delta.
 func (s *LWWSet[E]) Add(ts vclock.Timestamp, elems ...E) (delta *LWWSet[E]) {
 	return s.write(ts, elems, false)
 }
