@@ -52,7 +52,7 @@ func BenchmarkSetAfterSnapshot(b *testing.B) {
 }
 
 func BenchmarkMemory(b *testing.B) {
-	for _, n := range []int{10_000, 100_000, 300_000, 1_000_000} {
+	for _, n := range []int{10_000, 50_000, 100_000, 300_000, 1_000_000} {
 		b.Run(fmt.Sprintf("n=%d", n), func(b *testing.B) {
 			keys := keysOf(n)
 			h := merkle.NewHasher(secret)

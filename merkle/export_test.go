@@ -225,3 +225,19 @@ func SketchUpdate() func(old, new uint64) {
 
 // SketchBytes is what a sketch of full size takes.
 const SketchBytes = maxCells/pageCells*(int(unsafe.Sizeof(page{}))+8) + estimators
+
+// Room is for how many entries the leaves have memory.
+func (t *Tree) Room() int { return t.root.room() }
+
+func (n *node) room() (sum int) {
+	if n == nil {
+		return 0
+	}
+	sum = cap(n.items)
+	if n.kids != nil {
+		for _, kid := range n.kids {
+			sum += kid.room()
+		}
+	}
+	return sum
+}

@@ -6,9 +6,8 @@ import (
 )
 
 const (
-	leafMax  = 64 // a leaf with more entries is split
-	leafMin  = 16 // an inner node with fewer becomes a leaf
-	leafStep = 4  // leaves grow by so many entries
+	leafMax = 256 // a leaf with more entries is split
+	leafMin = 64  // an inner node with fewer becomes a leaf
 )
 
 // entry is one key in a leaf.
@@ -222,10 +221,10 @@ func (o *owner) own(n *node) *node {
 	return &c
 }
 
-// grown copies items with room for at least one more.
+// grown copies items with room for at least one more, and for no more than the
+// allocator gives for the same memory.
 func grown(items []entry) []entry {
-	room := len(items)/leafStep*leafStep + leafStep
-	return append(make([]entry, 0, room), items...)
+	return append(slices.Grow([]entry(nil), len(items)+1), items...)
 }
 
 // put stores e under n and returns what n became.
@@ -293,6 +292,9 @@ func (o *owner) remove(n *node, depth int, e entry, by change) *node {
 	if n.kids == nil {
 		i, _ := n.search(&e, depth)
 		n.items = slices.Delete(n.items, i, i+1)
+		if len(n.items) < cap(n.items)/2 {
+			n.items = grown(n.items)
+		}
 		return n
 	}
 	i := e.pos.digit(depth)

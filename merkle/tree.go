@@ -17,8 +17,8 @@ import (
 // with no locking between them.
 //
 // The tree is a copy-on-write trie over the hexadecimal digits of the position
-// with leaves of up to 64 keys, each node with the count and the sum of what is
-// below it. It costs 40 bytes a key and 7 to 30 of overhead, plus the key's
+// with leaves of up to 256 keys, each node with the count and the sum of what is
+// below it. It costs 40 bytes a key and 2 to 6 of overhead, plus the key's
 // own bytes where nobody else holds them. Beside it stands a sketch for sessions, of
 // 3 to 6 bytes a key up to 199 kB in all.
 type Tree struct {

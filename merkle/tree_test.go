@@ -262,3 +262,17 @@ func TestAPoisonedSketchIsBuiltAnew(t *testing.T) {
 	require.True(t, tree.SketchHolds())
 	require.True(t, before.SketchHolds())
 }
+
+// What deleted keys took is given back, and not only where a whole leaf goes.
+func TestDeletedKeysGiveTheirMemoryBack(t *testing.T) {
+	tree := merkle.New(merkle.NewHasher(secret))
+	for i := range 20_000 {
+		tree.Set(fmt.Sprint(i), state(1))
+	}
+	for i := range 20_000 {
+		if i%20 > 0 {
+			tree.Delete(fmt.Sprint(i))
+		}
+	}
+	require.Less(t, tree.Room(), 3*tree.Len())
+}
