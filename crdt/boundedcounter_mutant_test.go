@@ -1,6 +1,7 @@
 package crdt_test
 
 import (
+	"fmt"
 	"math"
 	"testing"
 
@@ -120,4 +121,22 @@ func TestBoundedCounterCountsBeyond64Bits(t *testing.T) {
 	_, err := c.Decrement(idA, 10)
 	require.NoError(t, err)
 	require.Equal(t, uint64(math.MaxUint64-4), c.Value())
+}
+
+// What a row has taken over from many others is not copied by each write of it.
+func TestBoundedCounterWritesCopyNothingTaken(t *testing.T) {
+	var apart, taken escrow
+	for i := range 20 {
+		from := vclock.Named(fmt.Sprint(i))
+		for _, c := range []*escrow{&apart, &taken} {
+			c.Increment(from, 5)
+		}
+		_, err := taken.Transfer(from, idA, 1)
+		require.NoError(t, err)
+	}
+	writing := func(c *escrow) float64 {
+		c.Increment(idA, 1)
+		return testing.AllocsPerRun(10, func() { c.Increment(idA, 1) })
+	}
+	require.Equal(t, writing(&apart), writing(&taken))
 }

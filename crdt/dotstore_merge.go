@@ -51,8 +51,8 @@ func (s *dotStore[E]) adopt(o *dotStore[E], unseen *vclock.Context, visit visito
 	for span := range unseen.All() {
 		theirs := o.from(span.Replica, span.Lo)
 		for more := true; more; {
-			var next []arrival
-			next, more = s.hashNext(&theirs, span.Hi, few[:0])
+			next := s.hashNext(&theirs, span.Hi, few[:])
+			more = len(next) == len(few)
 			s.index.foresee(next)
 			for _, a := range next {
 				e, d, n := o.elem(a.slot), o.dot(a.slot), s.n
@@ -89,16 +89,15 @@ func (t cells[E]) foresee(next []arrival) {
 // ends is of what stands first and last in a group: of strings that is all of its lines of the cache.
 func (g *group[E]) ends() uint64 { return g.tags ^ uint64(g.slots[groupSize-1]) }
 
-// hashNext appends the dots that come next, up to hi and as many as there is room for, and reports whether there may be
-// more.
-func (s *dotStore[E]) hashNext(from *cursor[E], hi uint64, list []arrival) (next []arrival, more bool) {
-	for len(list) < cap(list) {
+// hashNext returns the dots that come next, up to hi and as many as there is room for.
+func (s *dotStore[E]) hashNext(from *cursor[E], hi uint64, room []arrival) []arrival {
+	for k := range room {
 		i, ok := from.slot(hi)
 		if !ok {
-			return list, false
+			return room[:k]
 		}
-		list = append(list, arrival{slot: i, hash: s.hash(from.store.elem(i))})
+		room[k] = arrival{slot: i, hash: s.hash(from.store.elem(i))}
 		from.next()
 	}
-	return list, true
+	return room
 }

@@ -92,9 +92,6 @@ func (s *GSet[E]) Clone() *GSet[E] { return &GSet[E]{m: maps.Clone(s.elements())
 func (s *GSet[E]) Decompose(report func(part []byte, n int)) error {
 	all := sink{report: report}
 	to := newElementParts[E](&all)
-	if to == nil {
-		return all.err
-	}
 	for e := range s.elements() {
 		to.element(e, 1)
 	}

@@ -43,15 +43,15 @@ type legacy[K comparable] struct {
 func (m *ORMap[K]) leave(e *estate) (legacies []legacy[K], minted uint64) {
 	sums := make(map[*orNode[K]]int) // where the legacy of a counter is, from 1
 	for _, r := range e.sorted() {
-		for entry := range m.entriesOf(r) {
+		m.eachOf(r, func(entry *orEntry[K]) {
 			if i := sums[entry.at]; i > 0 && legacies[i-1].join(entry) {
-				continue
+				return
 			}
 			legacies = append(legacies, legacyOf(entry))
 			if entry.at.kind == FieldCounter {
 				sums[entry.at] = len(legacies)
 			}
-		}
+		})
 	}
 	for i := range legacies {
 		minted = legacies[i].number(e.to, minted)
@@ -59,14 +59,12 @@ func (m *ORMap[K]) leave(e *estate) (legacies []legacy[K], minted uint64) {
 	return legacies, minted
 }
 
-// entriesOf yields each living entry of r once, in order of dots.
-func (m *ORMap[K]) entriesOf(r vclock.ReplicaID) func(yield func(*orEntry[K]) bool) {
-	return func(yield func(*orEntry[K]) bool) {
-		for span := range m.seen.SpansOf(r) {
-			for seq, entry := range m.live.in(span) {
-				if seq == entry.dot.Seq && !yield(entry) {
-					return
-				}
+// eachOf visits each living entry of r once, in order of dots.
+func (m *ORMap[K]) eachOf(r vclock.ReplicaID, visit func(*orEntry[K])) {
+	for span := range m.seen.SpansOf(r) {
+		for seq, entry := range m.live.in(span) {
+			if seq == entry.dot.Seq {
+				visit(entry)
 			}
 		}
 	}

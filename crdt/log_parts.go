@@ -5,7 +5,7 @@ package crdt
 func (l *Log[T]) Decompose(report func(part []byte, n int)) error {
 	all := sink{report: report}
 	to := newEntryParts[T](&all)
-	if to == nil || l == nil {
+	if l == nil {
 		return all.err
 	}
 	for _, e := range l.placed() {
@@ -44,7 +44,7 @@ func (p *entryParts[T]) base() *parts {
 	return &p.parts
 }
 
-// entry reports that e, as it is in l, is there.
+// entry reports that e, as it is in l, is there, unless p is nil.
 func (p *entryParts[T]) entry(l *Log[T], e *logEntry[T], n int) {
 	if p != nil {
 		w := p.begin(partItem)

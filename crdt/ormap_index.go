@@ -104,7 +104,7 @@ func leading[K comparable](chunk []orRef[K]) int {
 	return n
 }
 
-// insert makes d lead to e, and reports whether it led nowhere.
+// insert makes d lead to e if it leads nowhere yet, and reports whether it did.
 func (x *orIndex[K]) insert(d vclock.Dot, e *orEntry[K]) bool {
 	l, ok := x.lanes.get(d.Replica)
 	if !ok {
@@ -114,14 +114,14 @@ func (x *orIndex[K]) insert(d vclock.Dot, e *orEntry[K]) bool {
 	c, p, found := l.search(d.Seq)
 	switch at := (orRef[K]{d.Seq, e}); {
 	case found:
-		l.chunks[c][p] = at
+		return false
 	case c == len(l.chunks):
 		l.push(at)
 	default:
 		l.chunks[c] = slices.Insert(l.chunks[c], p, at)
 		l.split(c)
 	}
-	return !found
+	return true
 }
 
 // push appends at.

@@ -23,7 +23,7 @@ func (m *ORMap[K]) Track(by *Tracker[*ORMap[K]]) { m.track = newElementParts[K](
 func (m *ORMap[K]) TrackedBy(by *Tracker[*ORMap[K]]) bool { return m.track.base().goTo(by.target()) }
 
 // entry reports that e lives: its event, what that says, and the keys from the field upwards. All but the first are
-// keys of maps, so they need no kind.
+// keys of maps, so they need no kind. It reports nothing if p is nil.
 func (p *elementParts[K]) entry(e *orEntry[K], n int) {
 	if p == nil {
 		return

@@ -65,14 +65,14 @@ func (s *sink) lose(err error) {
 	}
 }
 
-// parts reports parts, for states of any type. A nil one reports nothing.
+// parts reports parts, for states of any type.
 type parts struct {
-	to  *sink
+	to  *sink // not nil
 	buf []byte
 }
 
 // goTo reports whether the parts go to a tracker.
-func (p *parts) goTo(to *sink) bool { return p != nil && to != nil && p.to == to }
+func (p *parts) goTo(to *sink) bool { return p != nil && p.to == to }
 
 // The kinds of parts, which come first in them.
 const (
@@ -84,9 +84,6 @@ const (
 // context reports the events of c as known or, if n is -1, as not known. The parts of a context are the ends of
 // its runs: that before the first event of each counts -1. So the parts of a disjoint union are those of both.
 func (p *parts) context(c *vclock.Context, n int) {
-	if p == nil {
-		return
-	}
 	for s := range c.All() {
 		p.span(s, n)
 	}
@@ -126,7 +123,7 @@ func writeWholeDot(w *wire.Writer, d vclock.Dot) {
 	w.Uint(d.Seq)
 }
 
-// elementParts reports the parts of a set.
+// elementParts reports the parts of a set or a map of E.
 type elementParts[E comparable] struct {
 	parts
 	codec codec[E]
@@ -150,7 +147,7 @@ func (p *elementParts[E]) base() *parts {
 	return &p.parts
 }
 
-// element reports that e is in.
+// element reports that e is in, unless p is nil.
 func (p *elementParts[E]) element(e E, n int) {
 	if p != nil {
 		w := p.begin(partItem)
@@ -160,11 +157,9 @@ func (p *elementParts[E]) element(e E, n int) {
 
 // dotted reports that d is a live dot of e.
 func (p *elementParts[E]) dotted(e E, d vclock.Dot, n int) {
-	if p != nil {
-		w := p.begin(partItem)
-		writeWholeDot(w, d)
-		p.send(w, n, p.codec.write(w, e))
-	}
+	w := p.begin(partItem)
+	writeWholeDot(w, d)
+	p.send(w, n, p.codec.write(w, e))
 }
 
 func writeWholeTimestamp(w *wire.Writer, at vclock.Timestamp) {
@@ -175,9 +170,7 @@ func writeWholeTimestamp(w *wire.Writer, at vclock.Timestamp) {
 
 // gone reports that d is the live dot of a removal of e.
 func (p *elementParts[E]) gone(e E, d vclock.Dot, n int) {
-	if p != nil {
-		w := p.begin(partGone)
-		writeWholeDot(w, d)
-		p.send(w, n, p.codec.write(w, e))
-	}
+	w := p.begin(partGone)
+	writeWholeDot(w, d)
+	p.send(w, n, p.codec.write(w, e))
 }

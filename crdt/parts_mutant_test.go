@@ -2,6 +2,7 @@ package crdt_test
 
 import (
 	"encoding"
+	"errors"
 	"maps"
 	"math"
 	"testing"
@@ -120,10 +121,32 @@ func TestPartsOfWhatCannotBeEncoded(t *testing.T) {
 		new(crdt.Log[unwritable]).Append(at, unwritable{}),
 		new(crdt.ORMap[unwritable]).Flag(unwritable{}).Enable(idA),
 		new(crdt.GSet[float64]).Add(math.Pi),
+		new(crdt.TwoPhaseSet[float64]).Remove(math.Pi),
 		new(crdt.ORSet[float64]).Add(idA, math.Pi),
 		new(crdt.RWSet[float64]).Add(idA, math.Pi),
+		new(crdt.ORMap[float64]).Flag(math.Pi).Enable(idA),
+		new(crdt.LWWSet[float64]).Add(at, math.Pi),
+		new(crdt.LWWMap[float64, string]).Set(at, math.Pi, "v"),
+		new(crdt.LWWMap[string, opaque]).Set(at, "k", opaque{}),
 		new(crdt.Log[opaque]).Append(at, opaque{}),
+		(*crdt.Log[opaque])(nil),
 	} {
-		require.Error(t, s.Decompose(func([]byte, int) {}), "%T", s)
+		require.Error(t, s.Decompose(func(part []byte, _ int) {
+			require.Zero(t, part[0], "%T tells of more than its context", s)
+		}), "%T", s)
 	}
+}
+
+// What a type of one's own tells a tracker arrives, and the first loss is the one that counts.
+func TestTrackerPassesOnWhatItIsTold(t *testing.T) {
+	told := make(map[string]int)
+	tracker := crdt.NewTracker[*set](func(part []byte, n int) { told[string(part)] += n })
+	tracker.Report([]byte("x"), 1)
+	tracker.Report([]byte("y"), -1)
+	require.Equal(t, map[string]int{"x": 1, "y": -1}, told)
+	require.NoError(t, tracker.Lost())
+	first := errors.New("first")
+	tracker.Lose(first)
+	tracker.Lose(errors.New("second"))
+	require.Equal(t, first, tracker.Lost())
 }

@@ -117,6 +117,18 @@ func TestORMapHandsOverWhatOnePlaceHolds(t *testing.T) {
 	require.Equal(t, "{estate:1-5}", m.Context().String())
 }
 
+// A counter that comes to nothing adds nothing to the sum, and no event of its own.
+func TestORMapHandsOverWhatComesToNothing(t *testing.T) {
+	var m ormap
+	m.Counter("c").Add(idA, 5)
+	m.Counter("c").Add(idB, 2)
+	m.Counter("c").Add(idB, -2)
+	m.Fold(idB, m.Context())
+	require.True(t, handsOver(t, &m, m.Clone(), idA, idB))
+	require.Equal(t, int64(5), m.Counter("c").Value())
+	require.Equal(t, "{estate:1}", m.Context().String())
+}
+
 func TestRWSetOfNobodyAndNothing(t *testing.T) {
 	var s rwset
 	for _, delta := range []*rwset{s.Add(vclock.ReplicaID{}, "x"), s.Remove(vclock.ReplicaID{}, "x"), s.Add(idA)} {
@@ -126,6 +138,12 @@ func TestRWSetOfNobodyAndNothing(t *testing.T) {
 	require.Zero(t, s.Context().Len())
 	require.False(t, s.Has("x"), "it was never added")
 	s.Add(idA, "x", "y")
+	s.Remove(idA, "z")
+	before := encoded(t, &s)
+	s.Add(vclock.ReplicaID{}, "x", "new", "z")
+	s.Remove(vclock.ReplicaID{}, "x", "new", "z")
+	require.Equal(t, before, encoded(t, &s))
+	require.Equal(t, 2, s.Len())
 	for range s.All() {
 		break
 	}

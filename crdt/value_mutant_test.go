@@ -144,9 +144,9 @@ type picky struct{ crdt.GCounter }
 func (p *picky) Merge(o *picky) bool { return p.GCounter.Merge(&o.GCounter) }
 func (p *picky) Clone() *picky       { return &picky{*p.GCounter.Clone()} }
 func (p *picky) AppendBinary(b []byte) ([]byte, error) {
-	if p.Value() > 0 {
+	if n := p.Value(); n > 0 {
 		b, _ = new(crdt.GCounter).AppendBinary(b)
-		return b, errors.New("too much")
+		return append(b, make([]byte, n-1)...), errors.New("too much")
 	}
 	return p.GCounter.AppendBinary(b)
 }
@@ -159,10 +159,55 @@ func TestFingerprintOfWhatCannotBeEncoded(t *testing.T) {
 	require.NoError(t, err)
 	var h hasher
 	require.Zero(t, h.fingerprint(t, &v))
-	p.Add(idA, 2)
-	_, _, err = v.Fingerprint(h.hash)
-	require.ErrorContains(t, err, "too much")
-	require.Zero(t, h.calls)
+	for range 2 { // as far as it was written it is like an empty one, and then longer
+		p.Add(idA, 1)
+		_, _, err = v.Fingerprint(h.hash)
+		require.ErrorContains(t, err, "too much")
+		require.Zero(t, h.calls, "half an encoding")
+	}
+}
+
+// moody has n parts. While it is away it tells its tracker of no change.
+type moody struct {
+	n    int
+	away bool
+	by   *crdt.Tracker[*moody]
+}
+
+func (m *moody) Merge(o *moody) bool {
+	changed := o.n > m.n
+	m.n = max(m.n, o.n)
+	return changed
+}
+
+func (m *moody) Clone() *moody { return &moody{n: m.n} }
+func (m *moody) AppendBinary(b []byte) ([]byte, error) {
+	return binary.AppendUvarint(b, uint64(m.n)), nil
+}
+func (m *moody) UnmarshalBinary([]byte) error            { return errors.New("not needed") }
+func (m *moody) Track(by *crdt.Tracker[*moody])          { m.by = by }
+func (m *moody) TrackedBy(by *crdt.Tracker[*moody]) bool { return m.by == by && !m.away }
+func (m *moody) Decompose(report func(part []byte, n int)) error {
+	for i := range m.n {
+		report([]byte(fmt.Sprint(i)), 1)
+	}
+	return nil
+}
+
+// A sum that missed a change is not taken up again, though the state says then that it tells of changes once more.
+func TestFingerprintForgetsWhoWasNotTold(t *testing.T) {
+	kinds, err := crdt.NewKinds(crdt.NewKind[moody](64, "moody"))
+	require.NoError(t, err)
+	m := &moody{n: 100}
+	v, err := crdt.Wrap(kinds, m)
+	require.NoError(t, err)
+	var h hasher
+	h.fingerprint(t, v)
+	require.NotNil(t, m.by)
+	m.away, m.n = true, 3
+	few := h.fingerprint(t, v)
+	m.away = false
+	require.Equal(t, few, h.fingerprint(t, v))
 }
 
 // A type without Empty is not empty while it cannot be encoded, whatever it wrote so far.

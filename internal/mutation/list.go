@@ -168,6 +168,27 @@ func (l *mutantList) faults(why reasons) []string {
 	return all
 }
 
+// changes names the mutants that only the list has, or only the code. That there are none does not say that the
+// code is as it was: comments are no mutants.
+func (s *section) changes(there []mutant) []string {
+	listed := make(map[string]bool)
+	for _, r := range s.results {
+		listed[r.mutant.name()] = true
+	}
+	var all []string
+	for _, m := range there {
+		if !listed[m.name()] {
+			all = append(all, "new: "+m.name())
+		}
+		delete(listed, m.name())
+	}
+	for name := range listed {
+		all = append(all, "gone: "+name)
+	}
+	slices.Sort(all)
+	return all
+}
+
 // stale returns those of the scopes whose files have changed since.
 func (l *mutantList) stale(p *pack, scopes []scope) []scope {
 	return slices.DeleteFunc(scopes, func(s scope) bool {

@@ -112,6 +112,13 @@ func TestFaults(t *testing.T) {
 	}, l.faults(why))
 }
 
+func TestChanges(t *testing.T) {
+	at := func(line int, change string) mutant { return mutant{file: "a.go", line: line, fn: "f", change: change} }
+	s := &section{results: []result{{at(1, "stays"), "TestA"}, {at(2, "goes"), survived}}}
+	require.Equal(t, []string{"gone: a.go f: goes", "new: a.go f: comes"}, s.changes([]mutant{at(7, "comes"), at(8, "stays")}))
+	require.Empty(t, s.changes([]mutant{at(2, "goes"), at(9, "stays")}), "lines may move")
+}
+
 func TestReasonsAreStrict(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "reasons.txt")
 	read := func(text string) (reasons, error) {
