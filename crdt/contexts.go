@@ -31,8 +31,7 @@ var formContexts = form{"contexts", 63}
 type causal interface {
 	context() *vclock.Context
 	since(seen *vclock.Context) component
-	canHandOver() bool
-	handOver(at component, to vclock.ReplicaID, from []vclock.ReplicaID) (bool, error)
+	handOver(trial bool, at component, to vclock.ReplicaID, from []vclock.ReplicaID) (bool, error)
 }
 
 // context returns an empty context for a type that is not Causal.
@@ -56,16 +55,14 @@ type heritable[P any] interface {
 	Handover(at P, to vclock.ReplicaID, from ...vclock.ReplicaID) (bool, error)
 }
 
-func (c *boxed[P]) canHandOver() bool {
-	_, ok := any(c.state).(heritable[P])
-	return ok
-}
-
-// handOver leaves the state of a type without Handover alone.
-func (c *boxed[P]) handOver(at component, to vclock.ReplicaID, from []vclock.ReplicaID) (bool, error) {
+// handOver hands over the state or, for a trial, a copy of it. It leaves that of a type without Handover alone.
+func (c *boxed[P]) handOver(trial bool, at component, to vclock.ReplicaID, from []vclock.ReplicaID) (bool, error) {
 	s, ok := any(c.state).(heritable[P])
 	if !ok {
 		return false, nil
+	}
+	if trial {
+		s, _ = any(c.state.Clone()).(heritable[P])
 	}
 	cut, ok := at.(*boxed[P])
 	if !ok {
@@ -100,21 +97,13 @@ func (v *Value) Delta(since *Contexts) *Value {
 // nothing changes. States remain the same ones, for those who hold them. Since each is handed over on a copy before
 // any is itself, it takes twice O(size), and memory for a copy of the largest.
 func (v *Value) Handover(at *Value, to vclock.ReplicaID, from ...vclock.ReplicaID) (changed bool, err error) {
-	var due []component
 	for _, c := range v.list() {
-		if !c.(causal).canHandOver() {
-			continue
-		}
-		does, err := c.clone().(causal).handOver(at.part(c), to, from)
-		if err != nil {
+		if _, err := c.(causal).handOver(true, at.part(c), to, from); err != nil {
 			return false, err
 		}
-		if does {
-			due = append(due, c)
-		}
 	}
-	for _, c := range due {
-		did, err := c.(causal).handOver(at.part(c), to, from)
+	for _, c := range v.list() {
+		did, err := c.(causal).handOver(false, at.part(c), to, from)
 		if err != nil {
 			return changed, err // of a type whose copies do not act alike
 		}

@@ -17,8 +17,8 @@ func (r *LWWRegister[T]) Explain() (x Explanation) {
 	case r == nil:
 	case r.stage == set:
 		x.Present, x.ForAt = true, r.at
-	case r.stage == cleared:
-		x.AgainstAt = r.at
+	default:
+		x.AgainstAt = r.at // zero if it was never written
 	}
 	return x
 }
@@ -51,7 +51,7 @@ func (m *MVRegister[T]) All() iter.Seq2[vclock.Dot, T] {
 // where an identity was used twice, or at the end of time. Entries stay for ever, so nothing is ever against one.
 func (l *Log[T]) Explain(at vclock.Timestamp) (x Explanation) {
 	if l.Empty() {
-		return x
+		return Explanation{}
 	}
 	c, p := l.find(at, false)
 	for ; c < len(l.chunks); c, p = c+1, 0 {

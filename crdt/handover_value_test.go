@@ -86,10 +86,16 @@ func (f *fickle) Handover(*fickle, vclock.ReplicaID, ...vclock.ReplicaID) (bool,
 func TestValueHandoverReportsATypeThatChangesItsMind(t *testing.T) {
 	kinds, err := crdt.Standard().With(crdt.NewKind[fickle](100, "fickle"))
 	require.NoError(t, err)
-	var v crdt.Value
-	own, err := crdt.Ensure[*fickle](kinds, &v)
-	require.NoError(t, err)
-	own.times = new(int)
-	_, err = v.Handover(nil, idEstate, idA)
-	require.EqualError(t, err, "fickle")
+	for _, counted := range []bool{true, false} {
+		var v crdt.Value
+		own, err := crdt.Ensure[*fickle](kinds, &v)
+		require.NoError(t, err)
+		own.times = new(int)
+		if counted {
+			ensured[*pn](t, &v).Add(idA, 1)
+		}
+		changed, err := v.Handover(v.Clone(), idEstate, idA)
+		require.EqualError(t, err, "fickle")
+		require.Equal(t, counted, changed, "by those before it")
+	}
 }
