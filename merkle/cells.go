@@ -109,13 +109,14 @@ func (f folding) run(place uint32) (at uint32, n int) {
 // table is an invertible Bloom lookup table.
 type table []cell
 
-// add puts an id in, or takes it out with sign −1.
-func (t table) add(id uint64, sign int32) {
+// put adds an id to the cells from one on of a table.
+func (t table) put(tr *trait, f folding, from uint32) {
 	var room [manyPlaces]uint32
-	tr := traitOf(id)
-	for _, i := range room[:tr.cells(foldingTo(len(t)), &room)] {
-		t[i].id ^= id
-		t[i].check += uint32(sign) * tr.check
+	for _, i := range room[:tr.cells(f, &room)] {
+		if i >= from {
+			t[i-from].id ^= tr.id
+			t[i-from].check += tr.check
+		}
 	}
 }
 

@@ -26,6 +26,13 @@ func tableOf(m int, ids ...uint64) table {
 	return t
 }
 
+// add puts an id in, or takes it out with sign −1.
+func (t table) add(id uint64, sign int32) {
+	tr := traitOf(id)
+	tr.check *= uint32(sign)
+	t.put(&tr, foldingTo(len(t)), 0)
+}
+
 func drawRand(t *rapid.T) *rand.Rand {
 	return rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0))
 }

@@ -41,8 +41,7 @@ func (s *Session) ForgedAnswer() []byte {
 		case taskCheck, taskRecheck:
 			it = item{op: opSum, r: t.r, data: make([]byte, maxWidth)}
 		case taskCells:
-			it = item{op: opCells, r: t.r, data: make([]byte, cellSize)}
-			a.state = []byte{1, 2, 3, byte(s.head.round)}
+			it = item{op: opCells, r: t.r, data: make([]byte, stateSize+cellSize)}
 		}
 		for j := range it.data {
 			it.data[j] = byte(j) ^ 0x5a
@@ -73,7 +72,7 @@ const HeadSize = headSize
 func (s *Session) Describe(msg []byte) []string {
 	if asked, items, _, err := s.head.readRequest(msg); err == nil {
 		return append([]string{fmt.Sprintf("> %d bytes, round %d, width %d, limit %d", len(msg), asked.round, asked.width, asked.limit)},
-			describeItems([]string{"same?", "parts", "list?", "rest?", "sketch?", "cells?"}, items)...)
+			describeItems([]string{"same?", "parts", "list?", "rest?", "sketch?", "cells?", "doubt"}, items)...)
 	}
 	a, err := s.head.readAnswer(msg)
 	if err != nil {
@@ -148,16 +147,51 @@ func RequestFor(t *Tree, r Range) []byte {
 	return h.request([]item{{op: opList, r: r}})
 }
 
-// Poison puts an id into the sketch that is of no key, as a lost update would leave
-// it; with told, in such a way that their sums do not tell.
-func (t *Tree) Poison(id uint64, told bool) {
-	s := t.sketch.own(t.writer())
-	s.add(id, 1)
-	if told {
-		s.sum = s.sum.Add(Fingerprint{Lo: id})
+// A Fault is something that goes wrong with the sketch of a tree.
+type Fault func(s *sketch)
+
+// Faults are all that tests try, by name. An id that is none's is 12345, old is the id
+// of a key.
+func Faults(old uint64) map[string]Fault {
+	return map[string]Fault{
+		"lost remove":       func(s *sketch) { s.add(12345<<32|54321, 1) },
+		"lost add":          func(s *sketch) { s.add(old, -1) },
+		"lost change":       func(s *sketch) { s.add(old, -1); s.add(old+1, 1) },
+		"told by the sum":   func(s *sketch) { s.add(12345, 1); s.sum = s.sum.Add(Fingerprint{Lo: 12345}) },
+		"bit of an id":      func(s *sketch) { s.page(5).ids[17] ^= 1 << 40 },
+		"bit of a check":    func(s *sketch) { s.page(7).checks[1] ^= 1 << 3 },
+		"bit of the counts": func(s *sketch) { s.counts[3] ^= 1 << 7 },
+		"a page lost":       func(s *sketch) { *s.page(2) = page{} },
+		"a page of nonsense": func(s *sketch) {
+			p := s.page(2)
+			for i := range p.ids {
+				p.ids[i], p.checks[i] = mix(uint64(i)), uint32(i*7)
+			}
+		},
 	}
+}
+
+func (s *sketch) page(n uint32) *page {
+	n %= uint32(len(s.pages))
+	s.copyPage(n)
+	return s.pages[n]
+}
+
+// Poison lets a fault happen to the sketch.
+func (t *Tree) Poison(f Fault) {
+	s := t.sketch.own(t.writer())
+	f(s)
 	t.sketch = s
 }
+
+// Use has the sketch used for as long as it takes until a doubt is looked into.
+func (t *Tree) Use() { t.current().health.paid.Add(int64(t.Len())) }
+
+// Doubt is what a session does that was told what is not so.
+func (t *Tree) Doubt() { t.doubt() }
+
+// Audit is what a session does at its start.
+func (t *Tree) Audit() { t.Snapshot().sound() }
 
 // SketchHolds reports whether the sketch is what one built anew would be.
 func (t *Tree) SketchHolds() bool {
@@ -168,9 +202,8 @@ func (t *Tree) SketchHolds() bool {
 	for e := range t.entries(Full) {
 		fresh.add(t.hasher.sketchID(e.pos, e.sum), 1)
 	}
-	a, b := t.sketch.fold(t.sketch.cells()), fresh.fold(fresh.cells())
-	a.subtract(b)
-	return a.isEmpty() && t.sketch.counts == fresh.counts && t.sketchable()
+	fresh.sum = t.Root()
+	return fresh.equal(t.current())
 }
 
 // SketchCells is how many cells the sketch has.
@@ -199,19 +232,20 @@ func (s *Session) Ops(msg []byte) (names []string) {
 // LyingCells is an answer to a question for cells that claims that the sketch is of
 // the given ids, so that what it differs by is not in the tree; nil to other messages.
 func (s *Session) LyingCells(ids ...uint64) []byte {
-	if s.climb == nil || s.flight[0].kind != taskCells {
+	if s.flight[0].kind != taskCells {
 		return nil
 	}
-	t := s.tree.sketch.fold(s.climb.want)
+	t := s.tree.sketch.fold(s.flight[0].climb.want)
 	for _, id := range ids {
 		t.add(id, -1)
 	}
-	a := answer{round: s.head.round, answered: 1, state: []byte("lies"), items: []item{{op: opCells, r: Full, data: t.append(nil)}}}
+	data := t.append([]byte("told"))
+	a := answer{round: s.head.round, answered: 1, state: []byte("lies"), items: []item{{op: opCells, r: Full, data: data}}}
 	return a.encode()
 }
 
 // Suspects reports whether a session found the sketch at odds with the tree.
-func (t *Tree) Suspects() bool { return t.sketch != nil && t.sketch.suspect.Load() }
+func (t *Tree) Suspects() bool { return t.sketch != nil && t.current().health.suspect.Load() }
 
 // SketchUpdate returns what one update of a sketch of full size calls: an old id
 // goes, a new one comes.

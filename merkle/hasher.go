@@ -74,8 +74,8 @@ func (h *Hasher) Element(key string, state Fingerprint) Fingerprint {
 }
 
 // sketchID is the 64-bit name under which a [Tree]'s sketch knows an element: the
-// first half of its position, which leads back to it, and a quarter of its
-// fingerprint, of which a range's short fingerprints have no bit.
+// first half of its position, which leads back to it, and the last quarter of its
+// fingerprint, which adds up as the sums of ranges do.
 func (h *Hasher) sketchID(pos Position, element Fingerprint) uint64 {
-	return (uint64(blockOf(pos).From) | element.Hi>>32) & h.idMask
+	return (uint64(blockOf(pos).From) | uint64(uint32(element.Lo))) & h.idMask
 }

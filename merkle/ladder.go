@@ -4,165 +4,185 @@ import (
 	"bytes"
 	"encoding/binary"
 	"math"
-	"math/bits"
 )
 
-// This file is the rung of the ladder on which sketches are compared: the messages,
-// and when to leave it for ranges. See sketch.go for the sketch.
+// This file is the rung of the ladder on which sketches are compared: the initiator's
+// side, and when to leave it for ranges. See sketch.go for the sketch, scan.go for the
+// answers.
 
 const (
 	hintCells   = 8 // told at once: enough for one difference
 	maxGrowths  = 3 // of a table that could not be read
 	maxRestarts = 2 // because the peer's tree changed
+
+	keysPerDifference = 1 << 10 // more are not read to find one: ranges find few faster
 )
 
-// wish asks for a table of to cells, of which those below from are there already if
-// the peer is in the same state.
-type wish struct {
-	state    []byte
-	from, to int
-}
-
-func (w *wish) append(dst []byte) []byte {
-	dst = append(dst, w.state...)
-	dst = binary.AppendUvarint(dst, uint64(w.from))
-	return binary.AppendUvarint(dst, uint64(w.to))
-}
-
-func readWish(data []byte) (w wish, ok bool) {
-	if len(data) < stateSize {
-		return w, false
-	}
-	w.state, data = data[:stateSize], data[stateSize:]
-	from, n := binary.Uvarint(data)
-	if n <= 0 {
-		return w, false
-	}
-	to, m := binary.Uvarint(data[n:])
-	w.from, w.to = int(from&math.MaxInt32), int(to&math.MaxInt32)
-	return w, m > 0 && n+m == len(data) && from < to && to <= 1<<placeBits
-}
-
-// sketch answers an opSketch. Where there is no sketch, ranges are compared.
-func (o *replier) sketch(it *item) bool {
-	equal := o.tree.Root().short(maxWidth) == shortOf(it.data)
-	if equal || !o.tree.sketchable() {
-		return o.piece(it.r, equal)
-	}
-	s := o.tree.sketch
-	data := append([]byte{byte(bits.Len(uint(s.cells())) - 1)}, s.counts[:]...)
-	return o.only(item{op: opSketch, r: it.r, data: s.fold(hintCells).append(data)})
-}
-
-// only answers a question that is alone in its message.
-func (o *replier) only(it item) bool {
-	o.named, o.answered = append(o.named, it), o.answered+1
-	return true
-}
-
-const sketchSize = 1 + estimators + hintCells*cellSize
-
-// cells answers an opCells: with as many as fit, of a table that ends with them; or
-// with none, where the sketch is too small for the wish.
-func (o *replier) cells(it *item) item {
-	w, _ := readWish(it.data)
-	if !bytes.Equal(w.state, stateOf(o.tree)) {
-		w.from = 0
-	}
-	if !o.tree.sketchable() || w.to > o.tree.sketch.cells() {
-		return item{op: opCells, r: it.r}
-	}
-	m := min(w.to, w.from+(o.room-sizeOf(it.r, 0)-2)/cellSize) // 2: of a long head of data
-	return item{op: opCells, r: it.r, data: o.tree.sketch.fold(m)[w.from:].append(nil)}
-}
-
-// climb is the state of a session on this rung.
+// climb is the state of a session in one range on this rung.
 type climb struct {
-	theirs   table  // the peer's sketch, as far as it was sent
-	state    []byte // of the peer, whose cells these are
-	most     int    // so many cells have both
+	depth    int    // of the sample for an estimate; −1 where the kept sketches tell
+	theirs   table  // the peer's cells, as far as they were sent
+	state    []byte // of the peer's range, whose cells these are
+	most     int    // so many cells there can be
 	want     int
-	estimate int
 	growths  int
 	restarts int
+	differs  bool // the ranges are known not to be equal
+}
+
+// begin is the first task about a range.
+func (s *Session) begin(r Range) task {
+	_, n := s.tree.Sum(r)
+	switch {
+	case n < minSketched:
+		return task{r: r, kind: taskRoot}
+	case s.tree.kept(r, 0) != nil:
+		return task{r: r, kind: taskSketch, climb: &climb{depth: -1}}
+	}
+	return task{r: r, kind: taskSketch, climb: &climb{depth: s.tree.sampling(r)}}
+}
+
+// first is the data of the first question about a range with a sum.
+func (c *climb) first(sum Fingerprint) []byte {
+	data := sum.short(maxWidth).append(nil, maxWidth)
+	if c.depth >= 0 {
+		data = append(data, byte(c.depth))
+	}
+	return data
 }
 
 // sketched takes what the peer says of its sketch.
 func (s *Session) sketched(res *result) []task {
-	data := res.item.data
-	mine := s.tree.sketch
-	var theirs estimator
-	copy(theirs[:], data[1:])
-	c := &climb{
-		state:    s.last,
-		most:     min(1<<data[0], mine.cells()),
-		estimate: mine.counts.difference(&theirs),
+	c, data := res.climb, res.item.data
+	c.most, c.state, c.differs = 1<<data[0], bytes.Clone(data[1:1+stateSize]), true
+	data = data[1+stateSize:]
+	c.theirs = readTable(data[estimators:])
+	d, whole := s.estimate(res.r, c, (*estimator)(data))
+	s.claims += d
+	if whole && d <= hintCells {
+		switch s.decode(res.r, c) {
+		case readAll:
+			return nil
+		case readWrong:
+			return s.descend(res.r, true)
+		case readNone:
+			return s.descend(res.r, false)
+		}
 	}
-	c.theirs = readTable(data[1+estimators:])
-	c.want = min(c.wanted(), c.most)
-	s.climb = c
-	read := readSome
-	if c.estimate <= hintCells {
-		read = s.decode()
-	}
-	switch {
-	case read == readAll:
-		return nil
-	case read == readWrong, 5*c.estimate > 4*c.most:
-		return s.descend()
-	}
-	return []task{{Full, taskCells}}
+	return s.choose(res.r, c, d, whole)
 }
 
-// wanted is how many cells the estimated number of differences needs. Estimates are
-// off by an eighth, and small tables need more cells for each difference. What is
-// added here and at each growth makes four of five tables readable at the first
-// attempt and 99 of 100 at the second, for any number of differences.
-func (c *climb) wanted() int {
-	d := float64(c.estimate)
-	return max(2*hintCells, int(1.08*(1.16*d+1.3*math.Sqrt(d)))+12)
+// estimate returns about how many ids differ in r, and whether that and the cells are
+// of all of r rather than of a sample.
+func (s *Session) estimate(r Range, c *climb, theirs *estimator) (d int, whole bool) {
+	if c.depth < 0 {
+		counts := s.tree.survey(r)
+		c.most = min(c.most, s.tree.sound().cells())
+		return counts.difference(theirs), true
+	}
+	sample := sampleOf(r, c.depth)
+	counts := s.tree.survey(sample)
+	d = counts.difference(theirs)
+	_, n := s.tree.Sum(r)
+	_, k := s.tree.Sum(sample)
+	return d * n / max(k, 1), sample == r
+}
+
+// choose decides how to go on in r, of which about d ids differ.
+func (s *Session) choose(r Range, c *climb, d int, whole bool) []task {
+	_, n := s.tree.Sum(r)
+	switch worth := n <= keysPerDifference*d; {
+	case d > n:
+		s.checks = append(s.checks, r)
+		return lists(r, n)
+	case whole && 5*d <= 4*c.most && (worth || c.depth < 0):
+		c.want = min(wanted(d), c.most)
+		return []task{{r: r, kind: taskCells, climb: c}}
+	case worth:
+		return s.split(r, d, n)
+	}
+	return s.descend(r, false)
+}
+
+// wanted is how many cells d differences need, as they are estimated. Estimates are off
+// by an eighth, and small tables need more cells for each difference. What is added
+// here and at each growth makes four of five tables readable at the first attempt and
+// 99 of 100 at the second, for any number of differences.
+func wanted(d int) int {
+	f := float64(d)
+	return max(2*hintCells, int(1.08*(1.16*f+1.3*math.Sqrt(f)))+12)
+}
+
+// split is the questions for the tables of parts of r, each of which is likely to have
+// room in a message; n is the number of keys.
+func (s *Session) split(r Range, d, n int) (next []task) {
+	most := min(maxCells, (s.cfg.MaxMessage-headSize-sizeOf(r, stateSize)-2)/cellSize)
+	if 5*d <= 4*most {
+		return []task{{r: r, kind: taskCells, climb: &climb{most: maxCells, want: min(wanted(d), most)}}}
+	}
+	if r.depth() >= idDepth {
+		return s.descend(r, false)
+	}
+	for _, part := range r.parts() {
+		_, k := s.tree.Sum(part)
+		next = append(next, s.split(part, d*k/max(n, 1), k)...)
+	}
+	return next
 }
 
 // ask is the question for the cells that are missing.
-func (c *climb) ask() item {
-	w := wish{state: c.state, from: len(c.theirs), to: c.want}
-	return item{op: opCells, r: Full, data: w.append(nil)}
+func (c *climb) ask(r Range) item {
+	w := wish{state: make([]byte, stateSize), from: len(c.theirs), to: c.want}
+	copy(w.state, c.state)
+	return item{op: opCells, r: r, data: w.append(nil)}
 }
 
-// valid reports whether data is an answer to ask in a state of the peer.
-func (c *climb) valid(data, state []byte) bool {
-	from := 0
-	if bytes.Equal(state, c.state) {
+// valid reports whether data is an answer to ask.
+func (c *climb) valid(data []byte) bool {
+	if len(data) == 0 {
+		return true
+	}
+	cells, from := len(data)-stateSize, 0
+	if cells > 0 && bytes.Equal(data[:stateSize], c.state) {
 		from = len(c.theirs)
 	}
-	return len(data)%cellSize == 0 && len(data)/cellSize <= c.want-from
+	return cells > 0 && cells%cellSize == 0 && cells/cellSize <= c.want-from
 }
 
 // fetched takes more cells.
 func (s *Session) fetched(res *result) []task {
-	c := s.climb
-	if len(res.item.data) == 0 {
-		return s.descend()
+	c, data := res.climb, res.item.data
+	if len(data) == 0 {
+		return s.descend(res.r, false)
 	}
-	if !bytes.Equal(c.state, s.last) { // the answer starts anew
-		c.restarts++
-		c.theirs, c.state = nil, s.last
-	}
-	c.theirs = c.theirs.extend(readTable(res.item.data))
+	c.take(bytes.Clone(data[:stateSize]), readTable(data[stateSize:]))
 	if len(c.theirs) == c.want {
-		switch read := s.decode(); {
+		switch read := s.decode(res.r, c); {
 		case read == readAll:
 			return nil
+		case read == readNone:
+			return s.descend(res.r, false)
 		case read == readWrong, c.want == c.most, c.growths == maxGrowths:
-			return s.descend()
+			return s.descend(res.r, true)
 		}
 		c.want = min(c.most, c.want+(c.want/4+20)<<c.growths)
 		c.growths++
 	}
 	if c.restarts > maxRestarts {
-		return s.descend()
+		return s.descend(res.r, false)
 	}
-	return []task{{Full, taskCells}}
+	return []task{{r: res.r, kind: taskCells, climb: c}}
+}
+
+// take adds cells of a state; if it is another one they start anew.
+func (c *climb) take(state []byte, cells table) {
+	if !bytes.Equal(c.state, state) {
+		if c.state != nil {
+			c.restarts++
+		}
+		c.theirs, c.state = nil, state
+	}
+	c.theirs = c.theirs.extend(cells)
 }
 
 type reading uint8
@@ -170,37 +190,57 @@ type reading uint8
 const (
 	readSome  reading = iota // more cells are needed
 	readAll                  // the differences are reported
-	readWrong                // cells cannot tell: two keys have one id, or the peer lies
+	readNone                 // the cells are equal: they cannot tell what differs
+	readWrong                // what the cells tell is not so
 )
 
-// decode reads the differences out of the cells, if they go with the tree.
-func (s *Session) decode() reading {
-	diff := s.tree.sketch.fold(len(s.climb.theirs))
-	diff.subtract(s.climb.theirs)
+// decode reads the differences in r out of the cells, if they go with the tree.
+func (s *Session) decode(r Range, c *climb) reading {
+	diff := s.tree.table(r, 0, len(c.theirs), math.MaxInt)
+	diff.subtract(c.theirs)
 	mine, theirs, ok := diff.decode()
 	if !ok {
 		return readSome
 	}
-	if len(mine)+len(theirs) == 0 { // but the roots differ
+	if !s.accounts(r, c.state, mine, theirs) {
 		return readWrong
 	}
-	keys, ok := s.resolve(mine)
+	if len(mine)+len(theirs) == 0 && c.differs {
+		return readNone
+	}
+	keys, ok := s.resolve(r, mine)
 	if !ok {
 		return readWrong
 	}
-	s.found = differing(mine, keys, theirs)
+	found, ok := differing(r, mine, keys, theirs)
+	if !ok {
+		return readWrong
+	}
+	s.found = append(s.found, found...)
+	s.count += len(found)
 	return readAll
 }
 
-// resolve finds the keys of own ids. It reports false where one is not clear: an id
-// that two keys have, or none.
-func (s *Session) resolve(ids []uint64) (keys []string, ok bool) {
+// accounts reports whether the ids make up for what the sums of r differ by. They have
+// the last 32 bits of their elements, and the state is those of the peer's sum.
+func (s *Session) accounts(r Range, state []byte, mine, theirs []uint64) bool {
+	sum, _ := s.tree.Sum(r)
+	left := binary.BigEndian.Uint32(state) - uint32(sum.Lo)
+	for _, id := range theirs {
+		left -= uint32(id)
+	}
+	for _, id := range mine {
+		left += uint32(id)
+	}
+	return left&uint32(s.tree.hasher.idMask) == 0
+}
+
+// resolve finds the keys of own ids in r. It reports false where one is not clear: an
+// id that two keys have, or none.
+func (s *Session) resolve(r Range, ids []uint64) (keys []string, ok bool) {
 	keys = make([]string, len(ids))
 	for i, id := range ids {
-		key, held := s.tree.withID(id)
-		if held == 0 { // the sketch has what the tree has not, unless the peer lies
-			s.tree.sketch.suspect.Store(true)
-		}
+		key, held := s.tree.withID(r, id)
 		if held != 1 {
 			return nil, false
 		}
@@ -209,12 +249,14 @@ func (s *Session) resolve(ids []uint64) (keys []string, ok bool) {
 	return keys, true
 }
 
-// differing puts ids together by their blocks.
-func differing(mine []uint64, keys []string, theirs []uint64) []Difference {
+// differing puts ids together by their blocks. It reports false where one of the peer's
+// is not in r.
+func differing(r Range, mine []uint64, keys []string, theirs []uint64) (found []Difference, ok bool) {
 	out := make(differences, 0, len(mine)+len(theirs))
+	at := func(id uint64) *Difference { return out.at(blockOf(Position(id)).clip(r)) }
 	for len(mine) > 0 || len(theirs) > 0 {
 		if len(theirs) == 0 || len(mine) > 0 && mine[0] <= theirs[0] {
-			d := out.at(blockOf(Position(mine[0])))
+			d := at(mine[0])
 			if d.Keys == nil {
 				d.Keys, d.Mine = keys[:1:1], true
 			} else {
@@ -223,47 +265,61 @@ func differing(mine []uint64, keys []string, theirs []uint64) []Difference {
 			mine, keys = mine[1:], keys[1:]
 			continue
 		}
-		out.at(blockOf(Position(theirs[0]))).Theirs = true
+		d := at(theirs[0])
+		if d.Range.isEmpty() {
+			return nil, false
+		}
+		d.Theirs = true
 		theirs = theirs[1:]
 	}
-	return out.sorted()
+	return out.sorted(), true
 }
 
-// withID returns how many keys have an id, and one of them.
-func (t *Tree) withID(id uint64) (key string, held int) {
+// withID returns how many keys in r have an id, and one of them.
+func (t *Tree) withID(r Range, id uint64) (key string, held int) {
 	for _, e := range t.root.near(blockOf(Position(id))) {
-		if t.hasher.sketchID(e.pos, e.sum) == id {
+		if r.Contains(e.pos) && t.hasher.sketchID(e.pos, e.sum) == id {
 			key, held = e.key, held+1
 		}
 	}
 	return key, held
 }
 
-// descend goes on with ranges: because there is too much difference for a sketch,
-// or too little, where the sketches are equal and the roots are not.
-func (s *Session) descend() []task {
-	c := s.climb
-	s.climb = nil
+// descend goes on with ranges: because there is too much difference for a sketch, too
+// little, or none that it shows; with a doubt, because a sketch is not what it should
+// be, and nobody knows whose.
+func (s *Session) descend(r Range, doubt bool) (next []task) {
+	if doubt {
+		next = s.doubt(r)
+	}
 	if !bytes.Equal(s.last, s.state) { // perhaps the two are equal by now
 		s.state, s.moved = nil, false
-		return []task{{Full, taskRoot}}
+		return append(next, task{r: r, kind: taskRoot})
 	}
-	s.checks = append(s.checks, Full)
-	if n := s.tree.Len(); 5*c.estimate > 2*n {
-		return lists(n)
-	}
-	return []task{{Full, taskDiffers}}
+	s.checks = append(s.checks, r)
+	return append(next, task{r: r, kind: taskDiffers})
 }
 
-// lists is a task for each of the blocks in which n keys are listed, some hundred at
-// a time.
-func lists(n int) (out []task) {
-	depth := 0
-	for ; n > 256; n /= radix {
-		depth++
+// doubt has both sides look at their sketches.
+func (s *Session) doubt(r Range) []task {
+	s.doubted = true
+	s.tree.doubt()
+	return []task{{r: r, kind: taskDoubt}}
+}
+
+// misled reports whether far more was estimated than was found, which no sketch that is
+// right says.
+func (s *Session) misled() bool { return !s.doubted && s.claims > 4*s.count+256 }
+
+// lists is a task for each of the parts of r in which n keys are listed, some hundred
+// at a time.
+func lists(r Range, n int) (out []task) {
+	parts := r.parts()
+	if n <= 256 || r.depth() >= idDepth {
+		return []task{{r: r, kind: taskList}}
 	}
-	for i := range Position(1) << (4 * depth) {
-		out = append(out, task{block(i<<(64-4*depth), depth), taskList})
+	for _, part := range parts {
+		out = append(out, lists(part, n/len(parts))...)
 	}
 	return out
 }

@@ -46,10 +46,14 @@ func TestTheLadderHasItsRungs(t *testing.T) {
 		{"hints", 20_000, 1, nil, []string{"sketch"}, 1, 260},
 		{"sketch", 20_000, 100, nil, []string{"sketch", "cells"}, 3, 2600},
 		{"sketch, many", 40_000, 5000, nil, []string{"sketch", "cells"}, 3, 80_000},
-		{"ranges, too many", 40_000, 14_600, nil, []string{"sketch", "parts", "list", "rest"}, 9, 600_000},
-		{"ranges, part", 20_000, 20, half, []string{"parts", "list", "rest"}, 4, 11_000},
+		{"tables of parts", 40_000, 14_600, nil, []string{"sketch", "cells"}, 3, 230_000},
+		{"table, part", 20_000, 200, half, []string{"sketch", "cells"}, 3, 3500},
+		{"table, equal part", 20_000, 0, half, nil, 1, 60},
+		{"tables, large part", 60_000, 1000, half, []string{"sketch", "cells"}, 3, 14_000},
+		{"ranges, few in a large part", 60_000, 3, half, []string{"sketch", "parts", "list", "rest"}, 5, 4000},
 		{"ranges, small", 200, 20, nil, []string{"parts", "list", "rest"}, 4, 3200},
-		{"list", 20_000, 10_000, nil, []string{"sketch", "list", "rest"}, 5, 250_000},
+		{"tables, half of all", 20_000, 10_000, nil, []string{"sketch", "cells"}, 3, 150_000},
+		{"list", 20_000, 36_000, nil, []string{"sketch", "list", "rest"}, 5, 400_000},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(5, uint64(c.d)))
@@ -190,61 +194,4 @@ func TestTrap23_CellsOfTwoStatesAreNotMixed(t *testing.T) {
 			require.True(t, found[p], "was different all the time")
 		}
 	}
-}
-
-// A sketch that lost an update does not hide what differs, on whichever side it is.
-func TestPoisonedSketchesAreFoundOut(t *testing.T) {
-	h := merkle.NewHasher(secret)
-	for _, told := range []bool{true, false} {
-		for side := range 2 {
-			a, b := numbered(1000), numbered(1000)
-			b["5"] = state(9)
-			trees := []*merkle.Tree{a.tree(h), b.tree(h)}
-			want := naive(h, a, b, everything)
-			trees[side].Poison(h.ID("700", state(1<<40)), told)
-
-			s := merkle.NewSession(trees[0], merkle.SessionConfig{})
-			_, err := run(s, merkle.NewResponder(trees[1], merkle.SessionConfig{}).Step)
-			require.NoError(t, err)
-			require.True(t, s.Verified())
-			if told || side == 0 { // the sum tells, or an id that no key has
-				requireFound(t, want, s.Diff())
-			} else { // an id that is of no key of the peer: asked for in vain
-				require.Len(t, s.Diff(), len(want)+1)
-			}
-			if told || side == 1 {
-				continue
-			}
-			require.True(t, trees[0].Suspects())
-			for i := range 1000 { // paid for by as many writes as there are keys
-				trees[0].Set("1", state(uint64(i+5)))
-			}
-			require.True(t, trees[0].SketchHolds())
-			require.False(t, trees[0].Suspects())
-		}
-	}
-}
-
-// A peer whose cells say that own keys differ which do not exist makes the session
-// go on with ranges, and the tree look at its sketch once in Len writes.
-func TestHostileCells(t *testing.T) {
-	h := merkle.NewHasher(secret)
-	a, b := numbered(1000), apart(rand.New(rand.NewPCG(3, 4)), numbered(1000), 30)
-	tree := a.tree(h)
-	s := merkle.NewSession(tree, merkle.SessionConfig{})
-	lies := 0
-	_, err := run(s, func(msg []byte) ([]byte, error) {
-		if lie := s.LyingCells(1, 2, 3); lie != nil {
-			lies++
-			return lie, nil
-		}
-		return merkle.NewResponder(b.tree(h), merkle.SessionConfig{}).Step(msg)
-	})
-	require.NoError(t, err)
-	require.Equal(t, 1, lies)
-	requireFound(t, naive(h, a, b, everything), s.Diff())
-	require.True(t, tree.Suspects())
-	require.True(t, tree.SketchHolds())
-	tree.Set("1", state(5))
-	require.True(t, tree.Suspects(), "not yet")
 }

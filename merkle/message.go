@@ -24,7 +24,7 @@ const (
 )
 
 const (
-	messageVersion = 2
+	messageVersion = 3
 	elementFormat  = 2 // what Hasher computes
 
 	headValues    = 7
@@ -50,14 +50,18 @@ const (
 	// data: depth and position of each, ascending.
 	// Answered: too many to list, all at one position. data: none.
 	opRest
-	// Asked, alone, of everything: is this your root? If not, what is your sketch like?
-	// data: 16 bytes.
-	// Answered: size and estimator of the sketch and its first cells; see sketch.go.
+	// Asked: is this your sum of the range? If not, what is its table like? data: 16
+	// bytes, and the depth of a sample if it is not the kept sketch that tells.
+	// Answered: the most cells that it has, as a power of two, the state of the range,
+	// the estimator and the first cells of the sample; see scan.go.
 	opSketch
-	// Asked, alone, of everything: cells of the sketch. data: the state that the
-	// cells before belong to, the first cell, and how many the table is to have.
-	// Answered: cells, from the first, or all if the state is another.
+	// Asked: cells of the table of the range. data: the state that the cells before
+	// belong to, the first cell, and how many the table is to have.
+	// Answered: the state, and cells, from the first, or all if the state is another;
+	// or nothing, where too many keys would have to be read.
 	opCells
+	// Asked: look whether your sketch holds. data: none. Not answered.
+	opDoubt
 
 	ops
 )

@@ -25,8 +25,9 @@ func NewResponder(t *Tree, cfg SessionConfig) *Responder {
 }
 
 // Step answers one message. The answer is at most MaxMessage bytes and is the
-// caller's; msg is not kept. The cost is O(len(msg) log n) plus that of the
-// answer and of one fold of the sketch, whatever the message says. A message that is not one of a session's
+// caller's; msg is not kept. The cost is O(len(msg) log n) plus that of the answer and
+// of one pass over the keys of the ranges asked about, or the sketch, whatever the
+// message says. A message that is not one of a session's
 // is a [*MessageError]. Where the two sides are not comparable, the answer says
 // so and makes the session fail with an [*IncomparableError].
 func (r *Responder) Step(msg []byte) (reply []byte, err error) {
@@ -37,17 +38,12 @@ func (r *Responder) Step(msg []byte) (reply []byte, err error) {
 	if differ != nil || !r.serves(items) {
 		return r.head.refusal(), nil
 	}
-	for i := range items {
-		if reason := items[i].invalid(asked.width, len(items) == 1); reason != "" {
-			return nil, &MessageError{Offset: len(msg), Reason: reason}
-		}
+	if reason := invalid(items, asked.width); reason != "" {
+		return nil, &MessageError{Offset: len(msg), Reason: reason}
 	}
 	out := replier{tree: r.tree, width: asked.width, room: min(asked.limit, r.cfg.MaxMessage) - headSize}
 	return out.answer(asked.round, items).encode(), nil
 }
-
-// stateOf is what tells one state of a tree from another.
-func stateOf(t *Tree) []byte { return t.Root().short(stateSize).append(nil, stateSize) }
 
 func (r *Responder) serves(items []item) bool {
 	for i := range items {
@@ -58,9 +54,28 @@ func (r *Responder) serves(items []item) bool {
 	return true
 }
 
-// invalid says what is wrong with an item of a request, if anything is.
-func (it *item) invalid(width int, alone bool) string {
-	ok := false
+// invalid says what is wrong with the items of a request, if anything is. Keys may have
+// to be read for those about tables, so these ascend and do not overlap.
+func invalid(items []item, width int) string {
+	var last *item
+	for i := range items {
+		it := &items[i]
+		if !it.valid(width) {
+			return "item does not fit its range"
+		}
+		if it.op != opSketch && it.op != opCells {
+			continue
+		}
+		if last != nil && it.r.From <= last.r.To {
+			return "tables of ranges out of order"
+		}
+		last = it
+	}
+	return ""
+}
+
+// valid reports whether an item of a request is one.
+func (it *item) valid(width int) (ok bool) {
 	switch it.op {
 	case opSum:
 		ok = len(it.data) == width || len(it.data) == maxWidth
@@ -72,15 +87,13 @@ func (it *item) invalid(width int, alone bool) string {
 	case opRest:
 		_, ok = readBlocks(it.r, it.data)
 	case opSketch:
-		ok = alone && it.r == Full && len(it.data) == maxWidth
+		ok = len(it.data) == maxWidth && it.r == Full || len(it.data) == maxWidth+1 && it.data[maxWidth] <= idDepth
 	case opCells:
-		_, valid := readWish(it.data)
-		ok = alone && it.r == Full && valid
+		_, ok = readWish(it.data)
+	case opDoubt:
+		ok = len(it.data) == 0
 	}
-	if !ok {
-		return "item does not fit its range"
-	}
-	return ""
+	return ok
 }
 
 // replier builds one answer, in two passes: the first names all pieces that
@@ -105,7 +118,7 @@ func (o *replier) answer(round uint64, items []item) *answer {
 	}
 	a := &answer{round: round, answered: o.answered, items: o.named}
 	if a.all = all && len(a.items) == 0; !a.all && len(a.items) > 0 {
-		a.state = stateOf(o.tree)
+		a.state = stateOf(o.tree, Full)
 		o.describeAll()
 	}
 	return a
@@ -129,7 +142,10 @@ func (o *replier) name(it *item) bool {
 	case opSketch:
 		return o.sketch(it)
 	case opCells:
-		return o.only(o.cells(it))
+		return o.cells(it)
+	case opDoubt:
+		o.tree.doubt()
+		return o.piece(it.r, true)
 	default:
 		blocks, _ := readBlocks(it.r, it.data)
 		left := rest(o.tree, it.r, blocks).short(maxWidth)

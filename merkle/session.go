@@ -67,8 +67,6 @@ type Session struct {
 	cfg  SessionConfig
 	head head
 
-	climb *climb // not nil while sketches are compared
-
 	pending []task // a stack: what is found out last is looked into first
 	flight  []task // what the message under way asks
 	message []byte // the message under way
@@ -78,6 +76,10 @@ type Session struct {
 	known    []Range      // of all differences found
 	sorted   int          // so many of them, from the start, are sorted
 	checking bool
+
+	claims  int  // so many ids were said to differ, about
+	count   int  // so many differences were found
+	doubted bool // a sketch
 
 	state    []byte // of the responder, as it was first seen
 	last     []byte // the same, as it was last seen
@@ -89,19 +91,21 @@ type Session struct {
 
 // task is something to find out about a range.
 type task struct {
-	r    Range
-	kind taskKind
+	r     Range
+	kind  taskKind
+	climb *climb // of taskSketch and taskCells
 }
 
 type taskKind uint8
 
 const (
 	taskSketch  taskKind = iota // whether it differs, and if so, where, by sketches
+	taskDoubt                   // none: the peer's sketch is doubted
 	taskRoot                    // whether it differs, by whole fingerprints
 	taskSum                     // whether it differs, by short fingerprints
 	taskDiffers                 // where it differs
 	taskList                    // where it differs, by a list
-	taskCells                   // more of the peer's sketch
+	taskCells                   // where it differs, by more cells of a table
 	taskCheck                   // whether all its differences are known
 	taskRecheck                 // the same, once they were looked for with whole fingerprints
 )
@@ -112,11 +116,7 @@ func NewSession(t *Tree, cfg SessionConfig) *Session {
 	s := &Session{tree: t.Snapshot(), cfg: cfg, head: headOf(t, cfg)}
 	s.head.width, s.head.limit = cfg.width, cfg.MaxMessage
 	for _, r := range slices.Backward(cfg.Ranges) {
-		kind := taskRoot
-		if r == Full && s.tree.sketchable() {
-			kind = taskSketch
-		}
-		s.pending = append(s.pending, task{r, kind})
+		s.pending = append(s.pending, s.begin(r))
 	}
 	s.done = len(s.pending) == 0
 	s.verified = s.done
@@ -192,6 +192,9 @@ func (s *Session) end(err error) {
 func (s *Session) advance() ([]byte, error) {
 	if len(s.pending) == 0 {
 		s.plan()
+	}
+	if len(s.pending) == 0 && s.misled() {
+		s.pending = s.doubt(s.cfg.Ranges[0])
 	}
 	if len(s.pending) == 0 {
 		s.done, s.message, s.flight = true, nil, nil

@@ -1,7 +1,5 @@
 package merkle
 
-import "sync/atomic"
-
 const (
 	pageCells = 64 // what is copied at once after a snapshot: 768 bytes
 
@@ -33,9 +31,7 @@ type sketch struct {
 	mine   []uint64 // bits: which pages are the owner's alone
 	counts estimator
 	sum    Fingerprint // of the elements that went in, less those taken out
-
-	age     int          // changes since it was built
-	suspect *atomic.Bool // a session found it at odds with its tree; shared by all copies
+	health *health
 }
 
 // page is some cells, laid out without padding.
@@ -45,7 +41,12 @@ type page struct {
 }
 
 func newSketch(o *owner, cells int) *sketch {
-	s := &sketch{owner: o, pages: make([]*page, cells/pageCells), mine: make([]uint64, (cells/pageCells+63)/64), suspect: new(atomic.Bool)}
+	s := &sketch{
+		owner:  o,
+		pages:  make([]*page, cells/pageCells),
+		mine:   make([]uint64, (cells/pageCells+63)/64),
+		health: new(health),
+	}
 	room := make([]page, len(s.pages))
 	for i := range s.pages {
 		s.pages[i] = &room[i]
@@ -149,32 +150,26 @@ func (e *estimator) difference(o *estimator) int {
 }
 
 // resketch does to the sketch what by was to the tree: update takes the old ids out
-// and puts the new ones in. Where the tree has outgrown the sketch, or the two are at
-// odds, it is built anew.
+// and puts the new ones in. Where the tree has outgrown the sketch, it is built anew.
 func (t *Tree) resketch(o *owner, by change, update func(*sketch)) {
-	s, n := t.sketch, t.Len()
-	if s != nil {
-		s = s.own(o)
+	if t.sketch != nil {
+		s := t.current().own(o)
+		if t.fork {
+			s.health, t.fork = new(health), false
+		}
 		update(s)
 		s.sum = s.sum.Add(by.sum)
-		s.age++
+		s.health.paid.Add(1)
+		s.adopt()
 		t.sketch = s
 	}
-	switch cells := s.cells(); {
-	case cells < cellsFor(n), n < cells, !t.sketchable() && n >= minSketched:
-		t.sketch = t.build(o)
-	case s != nil && s.suspect.Load() && s.age >= n:
-		t.sketch = t.build(o)
+	if cells, n := t.sketch.cells(), t.Len(); cells < cellsFor(n) || n < cells {
+		t.sketch = t.build(o, cellsFor(n))
 	}
 }
 
-// sketchable reports whether t has a sketch that is of its elements, as far as
-// their sum tells: a lost change shows at once.
-func (t *Tree) sketchable() bool { return t.sketch != nil && t.sketch.sum == t.Root() }
-
-// build makes a sketch of all of t, if it is large enough for one.
-func (t *Tree) build(o *owner) *sketch {
-	cells := cellsFor(t.Len())
+// build makes a sketch of all of t, unless it is to have no cells.
+func (t *Tree) build(o *owner, cells int) *sketch {
 	if cells == 0 {
 		return nil
 	}

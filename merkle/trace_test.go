@@ -68,8 +68,8 @@ func TestTraceOfRefusals(t *testing.T) {
 	h := merkle.NewHasher([]byte("golden"))
 	r := merkle.NewResponder(merkle.New(h), merkle.SessionConfig{Epoch: 5})
 	for _, c := range []struct{ request, answer string }{
-		{"\x95\x00\x03\x01\x07\x05", "\x95\x02\x02\x02\xce\x10\xd5\x64\xab\x05"}, // of a later version, of another length
-		{"\x95\x00\x01\x09\x07\x05", "\x95\x02\x02\x02\xce\x10\xd5\x64\xab\x05"},
+		{"\x95\x00\x04\x01\x07\x05", "\x95\x02\x03\x02\xce\x10\xd5\x64\xab\x05"}, // of a later version, of another length
+		{"\x95\x00\x01\x09\x07\x05", "\x95\x02\x03\x02\xce\x10\xd5\x64\xab\x05"},
 	} {
 		reply, err := r.Step([]byte(c.request))
 		require.NoError(t, err)

@@ -25,6 +25,7 @@ type Tree struct {
 	hasher *Hasher
 	root   *node
 	sketch *sketch               // nil in a small tree
+	fork   bool                  // a snapshot, not written to so far
 	owner  atomic.Pointer[owner] // nil: owns no node, a snapshot shares them all
 }
 
@@ -122,7 +123,7 @@ func (t *Tree) All() iter.Seq2[string, Fingerprint] { return t.Range(Full) }
 // do not show in the other.
 func (t *Tree) Snapshot() *Tree {
 	t.owner.Store(nil)
-	return &Tree{hasher: t.hasher, root: t.root, sketch: t.sketch}
+	return &Tree{hasher: t.hasher, root: t.root, sketch: t.sketch, fork: true}
 }
 
 // partSums returns Sum of each of r.parts(), at one descent for all.

@@ -253,16 +253,6 @@ func TestTheSketchFollowsTheTree(t *testing.T) {
 	}
 }
 
-func TestAPoisonedSketchIsBuiltAnew(t *testing.T) {
-	tree := numbered(1000).tree(merkle.NewHasher(secret))
-	before := tree.Snapshot()
-	tree.Poison(12345, true)
-	require.False(t, tree.SketchHolds())
-	tree.Set("1", state(99))
-	require.True(t, tree.SketchHolds())
-	require.True(t, before.SketchHolds())
-}
-
 // What deleted keys took is given back, and not only where a whole leaf goes.
 func TestDeletedKeysGiveTheirMemoryBack(t *testing.T) {
 	tree := merkle.New(merkle.NewHasher(secret))

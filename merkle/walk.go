@@ -31,9 +31,11 @@ func (s *Session) ask(t task) item {
 	sum, count := s.tree.Sum(t.r)
 	switch t.kind {
 	case taskSketch:
-		return item{op: opSketch, r: t.r, data: sum.short(maxWidth).append(nil, maxWidth)}
+		return item{op: opSketch, r: t.r, data: t.climb.first(sum)}
 	case taskCells:
-		return s.climb.ask()
+		return t.climb.ask(t.r)
+	case taskDoubt:
+		return item{op: opDoubt, r: t.r}
 	case taskList:
 		return item{op: opList, r: t.r}
 	case taskRoot:
@@ -58,7 +60,7 @@ func pieces(t task, asked op) []task {
 	parts := t.r.parts()
 	out := make([]task, len(parts))
 	for i, part := range parts {
-		out[i] = task{part, taskSum}
+		out[i] = task{r: part, kind: taskSum}
 	}
 	return out
 }
@@ -87,11 +89,11 @@ func (s *Session) match(a *answer) (results []result, reason string) {
 	results = make([]result, 0, a.answered)
 	for _, t := range s.flight[:a.answered] {
 		res := result{task: t, equal: true}
-		if len(items) > 0 && items[0].r == t.r {
+		if len(items) > 0 && items[0].r == t.r && t.kind != taskDoubt {
 			res.item, res.equal = items[0], false
 			items = items[1:]
 		}
-		if !s.valid(&res, a.state) {
+		if !s.valid(&res) {
 			return nil, "answer does not fit its range"
 		}
 		more = more || !res.isName()
@@ -112,15 +114,15 @@ func (res *result) isName() bool {
 }
 
 // valid checks the answer to one piece, and reads its list where it is one.
-func (s *Session) valid(res *result, state []byte) bool {
+func (s *Session) valid(res *result) bool {
 	it := &res.item
 	switch res.kind {
 	case taskSketch:
 		if !res.equal && it.op == opSketch {
-			return len(it.data) == sketchSize && 1<<it.data[0] >= cellsFor(minSketched) && it.data[0] <= placeBits
+			return len(it.data) == sketchSize && 1<<it.data[0] >= cellsFor(minSketched) && 1<<it.data[0] <= maxCells
 		}
 	case taskCells:
-		return !res.equal && it.op == opCells && s.climb.valid(it.data, state)
+		return !res.equal && it.op == opCells && res.climb.valid(it.data)
 	case taskCheck, taskRecheck:
 		return !res.equal && it.op == opSum && len(it.data) == maxWidth
 	}
@@ -184,7 +186,7 @@ func (s *Session) learn(res *result) []task {
 		return s.check(res)
 	case opParts:
 		if res.isName() {
-			return []task{{res.r, max(res.kind, taskDiffers)}}
+			return []task{{r: res.r, kind: max(res.kind, taskDiffers)}}
 		}
 		return s.unequal(res)
 	case opList:
@@ -204,7 +206,7 @@ func (s *Session) unequal(res *result) (next []task) {
 	width, mine := s.head.width, s.tree.partSums(res.r)
 	for i, part := range res.r.parts() {
 		if mine[i].short(width) != shortOf(res.item.data[i*width:(i+1)*width]) {
-			next = append(next, task{part, taskDiffers})
+			next = append(next, task{r: part, kind: taskDiffers})
 		}
 	}
 	return next
@@ -218,6 +220,7 @@ func (s *Session) report(found []Difference) {
 		}
 		s.found = append(s.found, d)
 		s.known = append(s.known, d.Range)
+		s.count++
 	}
 }
 
@@ -236,10 +239,10 @@ func (s *Session) plan() {
 	for _, r := range s.checks {
 		for in := within(s.known, r); len(in) > most; in = in[most:] {
 			upTo := min(in[most-1].To, in[most].From-1)
-			next = append(next, task{Range{r.From, upTo}, kind})
+			next = append(next, task{r: Range{r.From, upTo}, kind: kind})
 			r.From = upTo + 1
 		}
-		next = append(next, task{r, kind})
+		next = append(next, task{r: r, kind: kind})
 	}
 	s.checks = nil
 	slices.Reverse(next)
@@ -280,5 +283,5 @@ func (s *Session) check(res *result) []task {
 	}
 	s.head.width = maxWidth
 	s.checks = append(s.checks, res.r)
-	return []task{{res.r, taskDiffers}}
+	return []task{{r: res.r, kind: taskDiffers}}
 }
