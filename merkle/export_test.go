@@ -2,6 +2,7 @@ package merkle
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"unsafe"
 )
 
@@ -106,6 +107,25 @@ func Accepts(s *Session, msg []byte) bool {
 	return reason == ""
 }
 
+// CellsFor is a request for cells of tables of ranges: of one cell each, after a prefix.
+func CellsFor(t *Tree, from int, ranges ...Range) []byte {
+	h := headOf(t, SessionConfig{})
+	h.round, h.width, h.limit = 1, defaultWidth, 1<<20
+	var items []item
+	for _, r := range ranges {
+		w := wish{state: stateOf(t, r), from: from, to: from + 1}
+		items = append(items, item{op: opCells, r: r, data: w.append(nil)})
+	}
+	return h.request(items)
+}
+
+// SketchFor is a request for an estimate of r by a sample of a depth.
+func SketchFor(t *Tree, r Range, depth byte) []byte {
+	h := headOf(t, SessionConfig{})
+	h.round, h.width, h.limit = 1, defaultWidth, 1<<20
+	return h.request([]item{{op: opSketch, r: r, data: append(make([]byte, maxWidth), depth)}})
+}
+
 // Greedy is a request that asks n times for everything.
 func Greedy(t *Tree, n, limit int) []byte {
 	h := headOf(t, SessionConfig{})
@@ -168,6 +188,25 @@ func Faults(old uint64) map[string]Fault {
 				p.ids[i], p.checks[i] = mix(uint64(i)), uint32(i*7)
 			}
 		},
+	}
+}
+
+// RandomFault is some bits that flip, or updates that are lost.
+func RandomFault(rng *rand.Rand) Fault {
+	return func(s *sketch) {
+		for range 1 + rng.IntN(3) {
+			p, i := s.page(rng.Uint32()), rng.IntN(pageCells)
+			switch rng.IntN(4) {
+			case 0:
+				p.ids[i] ^= 1 << rng.IntN(64)
+			case 1:
+				p.checks[i] ^= 1 << rng.IntN(32)
+			case 2:
+				s.counts[rng.IntN(estimators)] ^= 1 << rng.IntN(8)
+			default:
+				s.add(rng.Uint64(), 1-2*rng.Int32N(2))
+			}
+		}
 	}
 }
 
@@ -244,6 +283,15 @@ func (s *Session) LyingCells(ids ...uint64) []byte {
 	return a.encode()
 }
 
+// NoCells is an answer without cells to a question for some; nil to other messages.
+func (s *Session) NoCells() []byte {
+	if s.flight[0].kind != taskCells {
+		return nil
+	}
+	a := answer{round: s.head.round, answered: 1, state: make([]byte, stateSize), items: []item{{op: opCells, r: s.flight[0].r}}}
+	return a.encode()
+}
+
 // Suspects reports whether a session found the sketch at odds with the tree.
 func (t *Tree) Suspects() bool { return t.sketch != nil && t.current().health.suspect.Load() }
 
@@ -274,4 +322,10 @@ func (n *node) room() (sum int) {
 		}
 	}
 	return sum
+}
+
+// Resolves reports whether s takes ids for those of keys of its own in r.
+func (s *Session) Resolves(r Range, ids ...uint64) bool {
+	_, ok := s.resolve(r, ids)
+	return ok
 }

@@ -18,17 +18,28 @@ func FuzzSession(f *testing.F) {
 	a := numbered(400)
 	treeA, treeB := a.tree(h), drift(rng, a, 30).tree(h) // by sketch
 	cfg := merkle.SessionConfig{MaxMessage: 600, MaxRounds: 200}
-	s := merkle.NewSession(treeA, cfg)
-	_, err := run(s, func(msg []byte) ([]byte, error) {
-		reply, err := merkle.NewResponder(treeB, cfg).Step(msg)
-		f.Add(msg, []byte(nil))
-		f.Add(reply, []byte{3, 0, 1, 9, 0, 200})
-		return reply, err
-	})
-	require.NoError(f, err)
+	part := cfg
+	part.Ranges = []merkle.Range{{From: 1 << 60, To: merkle.Full.To}} // by a table read for it
+	for i, cfg := range []merkle.SessionConfig{cfg, part} {
+		s := merkle.NewSession(treeA, cfg)
+		_, err := run(s, func(msg []byte) ([]byte, error) {
+			reply, err := merkle.NewResponder(treeB, cfg).Step(msg)
+			f.Add(msg, []byte(nil))
+			f.Add(reply, []byte{byte(i), 3, 0, 1, 9, 0, 200})
+			return reply, err
+		})
+		require.NoError(f, err)
+	}
 	f.Add([]byte("\xdd\xff\xff\xff\xff"), []byte{0, 0, 0})
 
 	f.Fuzz(func(t *testing.T, raw, changes []byte) {
+		cfg := cfg
+		if len(changes) > 0 {
+			if changes[0]&1 == 1 {
+				cfg = part
+			}
+			changes = changes[1:]
+		}
 		responder := merkle.NewResponder(treeB, cfg)
 		respond := func(msg []byte) ([]byte, error) {
 			reply, err := responder.Step(msg)

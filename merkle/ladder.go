@@ -235,13 +235,14 @@ func (s *Session) accounts(r Range, state []byte, mine, theirs []uint64) bool {
 	return left&uint32(s.tree.hasher.idMask) == 0
 }
 
-// resolve finds the keys of own ids in r. It reports false where one is not clear: an
-// id that two keys have, or none.
+// resolve finds the keys of own ids in r, ascending. It reports false where one is not
+// clear: an id that two keys have, or none, or that is there twice, as cells can be made
+// to say.
 func (s *Session) resolve(r Range, ids []uint64) (keys []string, ok bool) {
 	keys = make([]string, len(ids))
 	for i, id := range ids {
 		key, held := s.tree.withID(r, id)
-		if held != 1 {
+		if held != 1 || i > 0 && ids[i-1] == id {
 			return nil, false
 		}
 		keys[i] = key

@@ -164,25 +164,34 @@ func TestTrap25_WhatSketchesHideRangesFind(t *testing.T) {
 }
 
 // While the peer changes between any two messages its cells do not fit one another.
-// Cells of one answer do.
+// Cells of one answer do, and those of a part in which nothing changed.
 func TestTrap23_CellsOfTwoStatesAreNotMixed(t *testing.T) {
 	h := merkle.NewHasher(secret)
-	for _, c := range []struct{ limit, rounds int }{{0, 4}, {1000, 200}} {
-		a, b := numbered(5000), apart(rand.New(rand.NewPCG(1, 2)), numbered(5000), 200)
-		ever := naive(h, a, b, everything)
+	part := []merkle.Range{{From: 1 << 60, To: 1<<63 - 1}}
+	for _, c := range []struct {
+		keys, d, limit, rounds int
+		ranges                 []merkle.Range
+	}{
+		{5000, 200, 0, 4, everything},
+		{5000, 200, 1000, 200, everything},
+		{5000, 200, 0, 5, part},
+		{40_000, 14_600, 0, 12, everything},
+	} {
+		a, b := numbered(c.keys), apart(rand.New(rand.NewPCG(1, 2)), numbered(c.keys), c.d)
+		ever := naive(h, a, b, c.ranges)
 		lasting := maps.Clone(ever)
 		treeB := b.tree(h)
-		cfg := merkle.SessionConfig{MaxMessage: c.limit}
+		cfg := merkle.SessionConfig{MaxMessage: c.limit, Ranges: c.ranges}
 		s := merkle.NewSession(a.tree(h), cfg)
 		writes := 0
 		tr, err := run(s, func(msg []byte) ([]byte, error) {
 			reply, err := merkle.NewResponder(treeB, cfg).Step(msg)
 			writes++ // one key comes, one changes
-			for _, key := range []string{fmt.Sprint("live", writes), fmt.Sprint(4999 - writes)} {
+			for _, key := range []string{fmt.Sprint("live", writes), fmt.Sprint(c.keys - writes)} {
 				b[key] = state(uint64(writes) << 20)
 				treeB.Set(key, b[key])
 			}
-			now := naive(h, a, b, everything)
+			now := naive(h, a, b, c.ranges)
 			maps.Copy(ever, now)
 			maps.DeleteFunc(lasting, func(p merkle.Position, _ merkle.Difference) bool { _, still := now[p]; return !still })
 			return reply, err
