@@ -37,12 +37,14 @@
 //
 // in every range that was not equal at first, and looks again with whole fingerprints
 // where that fails. By a sketch, all cells must be empty once what was read is taken
-// out, and each id that this side is said to have must be that of exactly one key. This
-// finds all ids of 64 bits that differ. The two versions of a changed key have one id
-// with a chance of 2^-32, and then none of the sketches shows it. The roots of 16 bytes
-// still differ: a session that reads nothing out of different trees goes on with
-// ranges, so what one session missed the next one finds, once the rest is repaired.
-// [Session.Verified] tells whether the check that applies held.
+// out, each id that this side is said to have must be that of exactly one key, and the
+// ids, which have the last 4 bytes of their fingerprints, must add up to what the sums
+// of the trees differ by. This finds all ids of 64 bits that differ, whatever a sketch
+// says. The two versions of a changed key have one id with a chance of 2^-32, and then
+// no sketch shows it. The roots of 16 bytes still differ: a session that reads nothing
+// out of different trees goes on with ranges, so what one session missed the next one
+// finds, once the rest is repaired. [Session.Verified] tells whether the check that
+// applies held.
 //
 // Both sides may be written to meanwhile. The initiator compares the snapshot
 // that it was made with. Each message is answered from the snapshot of the
@@ -63,42 +65,57 @@
 //
 //   - Roots. Equal copies are done with after one round trip of 34 bytes in all.
 //   - Sketch. An invertible Bloom lookup table of 64-bit ids, of which the responder
-//     tells an estimate and 8 cells at once: one difference costs 253 bytes and one
+//     tells an estimate and 8 cells at once: one difference costs 257 bytes and one
 //     round trip. Otherwise the initiator asks for as many cells as the estimate
 //     needs, about 1.3 of 10 bytes each for a difference, and for some more should
 //     that fail. A table of any number of cells is the maintained one folded, so more
 //     cells continue those that came. The cells of an answer belong to one state of
 //     the responder's tree; if it has changed since the last ones, all come anew.
-//   - Ranges: for sessions over parts of the positions, for what sketches cannot tell,
-//     for more than 13,000 differing ids, and where a tree has fewer than 256 keys.
-//     Those whose sums are equal are done with, others are split sixteenfold, small
-//     ones are listed. One difference costs 700 bytes, a thousand 250 kB.
-//   - Lists of all, where more than 0.4 of all differ: 8 to 9 bytes a key.
+//   - Tables of parts. Beyond 13,000 differing ids the positions are split, and each
+//     side reads its keys in a part to make the table of it, at 33 ns a key. Sessions
+//     over ranges do so from the start. In a large range a sample of 16,000 keys tells
+//     whether it is worth it: for one difference no more than 1,000 keys are read.
+//   - Ranges: for few differences in a large range, for what sketches cannot tell, and
+//     for fewer than 256 keys. Those whose sums are equal are done with, others are
+//     split sixteenfold, small ones are listed. One difference costs 800 bytes, a
+//     thousand 250 kB.
+//   - Lists of all, where more ids differ than there are keys: 8 to 9 bytes a key.
 //
-// An index of a partitioned key space has a sketch for each partition if it has a Tree
-// for each partition; sessions over ranges of one Tree have to walk.
+// Who compares parts of more than 100,000 keys all the time better has a Tree for each,
+// so that each has a sketch that is kept.
+//
+// Ten differences take 495 bytes, of which 128 are the estimate and 100 the heads of
+// four messages. A rateless table of them takes 375, as it goes on until it is told to
+// stop; that saves the estimate and wastes what is under way by then.
+//
+// An id has 32 bits of the position and 32 of the fingerprint, so both versions of a
+// changed key are told as one [Difference]. With 48 bits of each, cells would take 14
+// bytes instead of 10: 19 kB for 1,000 differences. A change would be hidden until the
+// next session with a chance of 2^-48 instead of 2^-32; and of 4,000 differences among a
+// million keys, one would not bring its neighbour along. That is not worth the 40 %.
 //
 // # Costs
 //
 // A Set takes two short SipHashes, two updates of the sketch at 25 ns and O(log n) for
 // the tree, and allocates nothing once the tree has grown; Sum takes O(log n), a
 // Snapshot O(1). The first Set after one copies its path and some 10 pages of the
-// sketch: 12 kB. A tree takes 47 to 70 bytes a key, of which 40 are position,
-// fingerprint and the key's string header, and 199 kB for a sketch of full size, from
-// 32,768 keys on. When the number of keys has doubled the sketch is built anew, up to
-// that size.
+// sketch: 10 to 20 kB. A tree takes 42 to 46 bytes a key, of which 40 are what it is
+// for: 8 the position, 16 the fingerprint, 16 the header of the key's string, whose
+// bytes it shares with whoever called Set. A sketch of full size takes 199 kB beside
+// that, from 32,768 keys on. When the number of keys has doubled the sketch is built
+// anew, up to that size.
 //
 // Bytes both ways of finding d keys that one side only has among a million, in two
 // round trips (one for d = 1; three now and then), with messages up to 1 MiB:
 //
-//	                    d=1    d=100   d=1,000   d=10,000
-//	session             253    1.8 k    13.7 k      130 k
-//	rateless IBLT        25    3.6 k    34.2 k      338 k   16-byte symbols
-//	2^16 buckets      1.3 k     77 k     556 k      3.4 M   Merkle tree of 16 children
-//	all ids            16 M     16 M      16 M       16 M   of 16 bytes
-//	bound                 9    0.7 k     6.9 k       65 k   for 64-bit ids
+//	                    d=1    d=100   d=1,000   d=10,000   10,000 changed
+//	session             257    1.8 k    13.7 k      130 k            261 k
+//	rateless IBLT        25    3.6 k    34.2 k      338 k            679 k   16-byte symbols
+//	2^16 buckets      1.3 k     77 k     556 k      3.4 M            3.4 M   Merkle tree of 16 children
+//	all ids            16 M     16 M      16 M       16 M             16 M   of 16 bytes
+//	bound                 9    0.7 k     6.9 k       65 k            128 k   for 64-bit ids
 //
-// A changed key counts twice. go test ./merkle -run '^$' -bench Reconcile prints all
+// A changed key counts as two. go test ./merkle -run '^$' -bench Reconcile prints all
 // of it, with times, for the machine at hand.
 //
 // # Concurrency
@@ -113,12 +130,27 @@
 // [*MessageError]: bytes that are no message, or not the one awaited. The session
 // is as it was, so the last message can be sent again. [*IncomparableError]: the
 // replicas differ in version, element format, secret, epoch or ranges; it says in
-// which. [ErrTooManyRounds] and [ErrFinished]. No message makes anything panic. A
-// responder spends on a message what its length and that of the bounded answer
-// justify, and one pass over its sketch; an initiator gives up after MaxRounds
-// messages, holds no more than what it was sent and never stays in one place: every
-// answer must say something, and an estimate asks for no more cells than its own
-// sketch has.
+// which. [ErrTooManyRounds] and [ErrFinished]. No message makes anything panic.
+//
+// A responder spends on a message what its length and that of the bounded answer
+// justify, and one pass over its sketch or over the keys of the ranges asked about: of
+// 4,096 for each cell that it answers, and of 65,536 for an estimate. An initiator
+// gives up after MaxRounds messages, holds a small constant times what it was sent, and
+// never stays in one place: every answer must say something, tables that cannot be read
+// are extended three times and begun anew twice, and an estimate that is above the
+// number of own keys asks for no cells.
+//
+// # Sketches that are wrong
+//
+// A sketch in which a bit has flipped or which has lost an update would hide or invent
+// differences. What it is of is therefore held against the tree: the sums of both when
+// it is used, and what a session read against the roots. Where those do not agree, or
+// cells cannot be read, or far more was estimated than found, the session goes on with
+// ranges, has the own sketch doubted and tells the responder to doubt its own. A
+// doubted sketch is compared with one built anew when it is used next, on a snapshot:
+// no write waits for that. It takes 33 ns a key, and happens at most once for as many
+// writes and cells read as there are keys, so that nobody gets more out of a lie. The
+// next write to the tree takes over what was mended.
 //
 // # What the secret protects, and what not
 //
@@ -144,7 +176,8 @@
 //
 // Not covered: a peer who has the secret can make two different sets look equal, or
 // lie in its answers in any way. It can hide differences from this side and make it
-// report false ones; it cannot damage the tree. And whoever can write keys and also
+// report false ones, at the price of a look at each; it cannot damage the tree or the
+// sketch. And whoever can write keys and also
 // read the sums that result learns single fingerprints by subtraction, and is then as
 // good as one with the secret: do not show Root to the outside, but
 // [Hasher.Sum] of its bytes. The messages of a session contain sums: carry them over
@@ -156,7 +189,7 @@
 // version, the element format, a name of the secret and the epoch, and what it asks
 // about in full: so two replicas know that they can be compared, any message can be
 // answered by a responder that knows none of the others, and an interrupted session
-// costs nothing on the other side. Version 2 and the hashes are pinned by vectors in
+// costs nothing on the other side. Version 3 and the hashes are pinned by vectors in
 // testdata and tests. Refusals are understood by all versions.
 //
 // # Testing
@@ -164,15 +197,10 @@
 // The tree is tested against a map and its sketch against one built anew, sessions
 // against the plain difference of two maps, both with keys and ids that collide and
 // with tiny messages, and with writes between any two messages; hostile messages come
-// from a fuzzer. 20,000 small sessions run each time, a million with -sessions 1000000.
-// Sessions are deterministic, so traces can be compared: run the tests with -rewrite to
-// write testdata anew.
-//
-// A sketch that has lost an update would hide or invent differences. Tree and sketch
-// each keep the sum of the elements that they are of: where those are not equal, a
-// session leaves the sketch alone and the next write builds it anew. A session that
-// reads an id out of it which is of no key leaves it too, and has it built anew after
-// as many writes as there are keys, so that no peer gets more than that out of a lie.
+// from a fuzzer, and answers from several trees in turn. 20,000 small sessions run each
+// time, some with damaged sketches; a million with -sessions 1000000. Sessions are
+// deterministic, so traces can be compared: run the tests with -rewrite to write
+// testdata anew.
 //
 // # Sources
 //

@@ -110,7 +110,8 @@ const (
 	taskRecheck                 // the same, once they were looked for with whole fingerprints
 )
 
-// NewSession returns a session that compares a snapshot of t as it is now.
+// NewSession returns a session that compares a snapshot of t as it is now. It is O(1)
+// but for the comparison of a doubted sketch.
 func NewSession(t *Tree, cfg SessionConfig) *Session {
 	cfg = cfg.withDefaults()
 	s := &Session{tree: t.Snapshot(), cfg: cfg, head: headOf(t, cfg)}
@@ -164,9 +165,10 @@ func (s *Session) Done() bool { return s.done }
 // Verified reports whether the session finished and found all that differed, as
 // far as it can tell: on the way by ranges, because the sums of 16 bytes of what is
 // outside of the differences are equal; on the way by a sketch, because nothing was
-// left in its cells, which hides a changed key with a chance of 2^-32 until the next
-// session. False before the end, after an error, and where the responder's tree
-// changed in between in a way that matters: compare again then.
+// left in its cells and what was read makes up for the sums, which hides a changed key
+// with a chance of 2^-32 until the next session. False before the end, after an error,
+// and where the responder's tree changed in between in a way that matters: compare
+// again then.
 func (s *Session) Verified() bool { return s.verified }
 
 // Diff returns the differences found so far and not yet taken, each range once. The
