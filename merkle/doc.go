@@ -72,9 +72,10 @@
 //     cells continue those that came. The cells of an answer belong to one state of
 //     the responder's tree; if it has changed since the last ones, all come anew.
 //   - Tables of parts. Beyond 13,000 differing ids the positions are split, and each
-//     side reads its keys in a part to make the table of it, at 33 ns a key. Sessions
-//     over ranges do so from the start. In a large range a sample of 16,000 keys tells
-//     whether it is worth it: for one difference no more than 1,000 keys are read.
+//     side reads its keys in the parts that differ to make their tables, at 33 ns a
+//     key. Sessions over ranges do so from the start. In a large range a sample of
+//     16,000 keys tells whether it is worth it: for one difference no more than 1,000
+//     keys are read.
 //   - Ranges: for few differences in a large range, for what sketches cannot tell, and
 //     for fewer than 256 keys. Those whose sums are equal are done with, others are
 //     split sixteenfold, small ones are listed. One difference costs 800 bytes, a

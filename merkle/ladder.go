@@ -27,19 +27,20 @@ type climb struct {
 	want     int
 	growths  int
 	restarts int
-	differs  bool // the ranges are known not to be equal
+	guessed  bool // of a larger range it was known that it differs, and by how much
+	again    bool // what was guessed was wrong
 }
 
 // begin is the first task about a range.
 func (s *Session) begin(r Range) task {
-	_, n := s.tree.Sum(r)
-	switch {
-	case n < minSketched:
+	c := &climb{depth: -1}
+	if _, n := s.tree.Sum(r); n < minSketched {
 		return task{r: r, kind: taskRoot}
-	case s.tree.kept(r, 0) != nil:
-		return task{r: r, kind: taskSketch, climb: &climb{depth: -1}}
 	}
-	return task{r: r, kind: taskSketch, climb: &climb{depth: s.tree.sampling(r)}}
+	if s.tree.kept(r, 0) == nil {
+		c.depth = s.tree.sampling(r)
+	}
+	return task{r: r, kind: taskSketch, climb: c}
 }
 
 // first is the data of the first question about a range with a sum.
@@ -54,17 +55,19 @@ func (c *climb) first(sum Fingerprint) []byte {
 // sketched takes what the peer says of its sketch.
 func (s *Session) sketched(res *result) []task {
 	c, data := res.climb, res.item.data
-	c.most, c.state, c.differs = 1<<data[0], bytes.Clone(data[1:1+stateSize]), true
+	c.most, c.state = 1<<data[0], bytes.Clone(data[1:1+stateSize])
 	data = data[1+stateSize:]
 	c.theirs = readTable(data[estimators:])
 	d, whole := s.estimate(res.r, c, (*estimator)(data))
-	s.claims += d
+	if c.depth < 0 {
+		s.claims += d
+	}
 	if whole && d <= hintCells {
 		switch s.decode(res.r, c) {
 		case readAll:
 			return nil
 		case readWrong:
-			return s.descend(res.r, true)
+			return s.descend(res.r, c.depth < 0)
 		case readNone:
 			return s.descend(res.r, false)
 		}
@@ -99,7 +102,7 @@ func (s *Session) choose(r Range, c *climb, d int, whole bool) []task {
 		c.want = min(wanted(d), c.most)
 		return []task{{r: r, kind: taskCells, climb: c}}
 	case worth:
-		return s.split(r, d, n)
+		return s.split(r, d, n, c.again)
 	}
 	return s.descend(r, false)
 }
@@ -114,26 +117,33 @@ func wanted(d int) int {
 }
 
 // split is the questions for the tables of parts of r, each of which is likely to have
-// room in a message; n is the number of keys.
-func (s *Session) split(r Range, d, n int) (next []task) {
+// room in a message. It guesses that the differences are where the n keys are.
+func (s *Session) split(r Range, d, n int, again bool) (next []task) {
 	most := min(maxCells, (s.cfg.MaxMessage-headSize-sizeOf(r, stateSize)-2)/cellSize)
-	if 5*d <= 4*most {
-		return []task{{r: r, kind: taskCells, climb: &climb{most: maxCells, want: min(wanted(d), most)}}}
-	}
-	if r.depth() >= idDepth {
-		return s.descend(r, false)
+	switch {
+	case n < minSketched || r.depth() >= idDepth:
+		return []task{{r: r, kind: taskRoot}}
+	case 5*d <= 4*most:
+		c := &climb{most: maxCells, want: min(wanted(d), most), guessed: true, again: again}
+		return []task{{r: r, kind: taskCells, climb: c}}
 	}
 	for _, part := range r.parts() {
 		_, k := s.tree.Sum(part)
-		next = append(next, s.split(part, d*k/max(n, 1), k)...)
+		next = append(next, s.split(part, d*k/n, k, again)...)
 	}
 	return next
 }
 
+// unseen reports whether nothing is known of the range but what was guessed.
+func (c *climb) unseen() bool { return c.guessed && c.state == nil }
+
 // ask is the question for the cells that are missing.
-func (c *climb) ask(r Range) item {
+func (c *climb) ask(r Range, sum Fingerprint) item {
 	w := wish{state: make([]byte, stateSize), from: len(c.theirs), to: c.want}
 	copy(w.state, c.state)
+	if c.unseen() {
+		w.sum = sum.short(maxWidth).append(nil, maxWidth)
+	}
 	return item{op: opCells, r: r, data: w.append(nil)}
 }
 
@@ -162,8 +172,10 @@ func (s *Session) fetched(res *result) []task {
 			return nil
 		case read == readNone:
 			return s.descend(res.r, false)
+		case c.guessed && !c.again && c.growths > 0 && read == readSome:
+			return s.estimateAgain(res.r)
 		case read == readWrong, c.want == c.most, c.growths == maxGrowths:
-			return s.descend(res.r, true)
+			return s.descend(res.r, c.depth < 0)
 		}
 		c.want = min(c.most, c.want+(c.want/4+20)<<c.growths)
 		c.growths++
@@ -172,6 +184,14 @@ func (s *Session) fetched(res *result) []task {
 		return s.descend(res.r, false)
 	}
 	return []task{{r: res.r, kind: taskCells, climb: c}}
+}
+
+// estimateAgain is for a part in which far more differs than was guessed, as differences
+// are where they are when a part of a ring has moved.
+func (s *Session) estimateAgain(r Range) []task {
+	t := s.begin(r)
+	t.climb.again = true
+	return []task{t}
 }
 
 // take adds cells of a state; if it is another one they start anew.
@@ -205,7 +225,7 @@ func (s *Session) decode(r Range, c *climb) reading {
 	if !s.accounts(r, c.state, mine, theirs) {
 		return readWrong
 	}
-	if len(mine)+len(theirs) == 0 && c.differs {
+	if len(mine)+len(theirs) == 0 {
 		return readNone
 	}
 	keys, ok := s.resolve(r, mine)

@@ -85,6 +85,49 @@ func TestTheLadderHasItsRungs(t *testing.T) {
 	}
 }
 
+// Where a part of the positions has moved, differences are not where the keys are: it
+// costs about what they do.
+func TestDifferencesOfOnePart(t *testing.T) {
+	h := merkle.NewHasher(secret)
+	base := numbered(60_000)
+	for _, c := range []struct {
+		name    string
+		lost    [2]bool
+		changed bool
+		parts   merkle.Position // the first so many of 16
+		each    int             // bytes for a key that differs
+	}{
+		{"lost there", [2]bool{false, true}, false, 8, 6},
+		{"lost here", [2]bool{true, false}, false, 8, 24},
+		{"changed", [2]bool{}, true, 4, 24},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			contents := [2]content{maps.Clone(base), maps.Clone(base)}
+			d := 0
+			for key := range base {
+				if h.Position(key)>>60 >= c.parts {
+					continue
+				}
+				d++
+				for side := range contents {
+					if c.lost[side] {
+						delete(contents[side], key)
+					}
+				}
+				if c.changed {
+					contents[1][key] = state(1 << 40)
+				}
+			}
+			s := merkle.NewSession(contents[0].tree(h), merkle.SessionConfig{MaxMessage: 1 << 20})
+			tr, err := run(s, merkle.NewResponder(contents[1].tree(h), merkle.SessionConfig{MaxMessage: 1 << 20}).Step)
+			require.NoError(t, err)
+			require.True(t, s.Verified())
+			requireFound(t, naive(h, contents[0], contents[1], everything), s.Diff())
+			require.LessOrEqual(t, tr.sent+tr.received, 1000+c.each*d)
+		})
+	}
+}
+
 // Trees of any two sizes, with sketches of any two sizes or none.
 func TestTreesOfDifferentSizes(t *testing.T) {
 	h := merkle.NewHasher(secret)

@@ -56,7 +56,8 @@ const (
 	// the estimator and the first cells of the sample; see scan.go.
 	opSketch
 	// Asked: cells of the table of the range. data: the state that the cells before
-	// belong to, the first cell, and how many the table is to have.
+	// belong to, the first cell, how many the table is to have, and perhaps 16 bytes:
+	// is this your sum of the range?
 	// Answered: the state, and cells, from the first, or all if the state is another;
 	// or nothing, where too many keys would have to be read.
 	opCells

@@ -78,16 +78,17 @@ func stateOf(t *Tree, r Range) []byte {
 }
 
 // wish asks for a table of to cells, of which those below from are there already if
-// the peer is in the same state.
+// the peer is in the same state; with a sum, only where that differs.
 type wish struct {
 	state    []byte
 	from, to int
+	sum      []byte
 }
 
 func (w *wish) append(dst []byte) []byte {
 	dst = append(dst, w.state...)
 	dst = binary.AppendUvarint(dst, uint64(w.from))
-	return binary.AppendUvarint(dst, uint64(w.to))
+	return append(binary.AppendUvarint(dst, uint64(w.to)), w.sum...)
 }
 
 func readWish(data []byte) (w wish, ok bool) {
@@ -100,8 +101,11 @@ func readWish(data []byte) (w wish, ok bool) {
 		return w, false
 	}
 	to, m := binary.Uvarint(data[n:])
-	w.from, w.to = int(from&math.MaxInt32), int(to&math.MaxInt32)
-	return w, m > 0 && n+m == len(data) && from < to && to <= maxCells
+	if m <= 0 {
+		return w, false
+	}
+	w.from, w.to, w.sum = int(from&math.MaxInt32), int(to&math.MaxInt32), data[n+m:]
+	return w, from < to && to <= maxCells && (len(w.sum) == 0 || len(w.sum) == maxWidth)
 }
 
 const sketchSize = 1 + stateSize + estimators + hintCells*cellSize
@@ -154,9 +158,16 @@ func (o *replier) whole(it item) bool {
 }
 
 // cells answers an opCells: with as many as fit, of a table that ends with them; or
-// with none, where they are too few for the keys that would have to be read.
+// with none, where they are too few for the keys that would have to be read. Where a
+// sum was told and there are few keys, ranges are compared.
 func (o *replier) cells(it *item) bool {
 	w, _ := readWish(it.data)
+	if len(w.sum) > 0 {
+		sum, n := o.tree.Sum(it.r)
+		if equal := sum.short(maxWidth) == shortOf(w.sum); equal || n < minSketched {
+			return o.piece(it.r, equal)
+		}
+	}
 	state := stateOf(o.tree, it.r)
 	if !bytes.Equal(w.state, state) {
 		w.from = 0

@@ -100,12 +100,12 @@ type taskKind uint8
 
 const (
 	taskSketch  taskKind = iota // whether it differs, and if so, where, by sketches
+	taskCells                   // where it differs, by cells of a table
 	taskDoubt                   // none: the peer's sketch is doubted
 	taskRoot                    // whether it differs, by whole fingerprints
 	taskSum                     // whether it differs, by short fingerprints
 	taskDiffers                 // where it differs
 	taskList                    // where it differs, by a list
-	taskCells                   // where it differs, by more cells of a table
 	taskCheck                   // whether all its differences are known
 	taskRecheck                 // the same, once they were looked for with whole fingerprints
 )

@@ -14,7 +14,7 @@ import (
 
 var rewrite = flag.Bool("rewrite", false, "write the golden traces anew")
 
-// Whole sessions, message by message: by a sketch, and by ranges. A change of these
+// Whole sessions, message by message: by ranges, a sketch, a table. A change of these
 // files is a change of the protocol: it needs a new message version unless old peers
 // understand it.
 func TestTraceOfASession(t *testing.T) {
@@ -27,6 +27,7 @@ func TestTraceOfASession(t *testing.T) {
 	}{
 		{"testdata/session.golden", 100, part},
 		{"testdata/sketch.golden", 300, merkle.SessionConfig{}},
+		{"testdata/table.golden", 300, part},
 	} {
 		a, b := numbered(c.n), numbered(c.n)
 		delete(b, "3")

@@ -33,7 +33,7 @@ func (s *Session) ask(t task) item {
 	case taskSketch:
 		return item{op: opSketch, r: t.r, data: t.climb.first(sum)}
 	case taskCells:
-		return t.climb.ask(t.r)
+		return t.climb.ask(t.r, sum)
 	case taskDoubt:
 		return item{op: opDoubt, r: t.r}
 	case taskList:
@@ -122,7 +122,12 @@ func (s *Session) valid(res *result) bool {
 			return len(it.data) == sketchSize && 1<<it.data[0] >= cellsFor(minSketched) && 1<<it.data[0] <= maxCells
 		}
 	case taskCells:
-		return !res.equal && it.op == opCells && res.climb.valid(it.data)
+		if !res.equal && it.op == opCells {
+			return res.climb.valid(it.data)
+		}
+		if !res.climb.unseen() {
+			return false
+		}
 	case taskCheck, taskRecheck:
 		return !res.equal && it.op == opSum && len(it.data) == maxWidth
 	}
@@ -174,7 +179,7 @@ func (s *Session) watch(state []byte) {
 
 // learn draws from one answer what is now known, and what is to be asked next.
 func (s *Session) learn(res *result) []task {
-	if res.kind == taskRoot || res.kind == taskSketch && res.item.op != opSketch {
+	if res.kind <= taskRoot && res.item.op != opSketch && res.item.op != opCells {
 		s.checks = append(s.checks, res.r)
 	}
 	switch res.item.op {
