@@ -39,8 +39,8 @@ import (
 // four bugs of Riak. A replica that is not there cannot take part in the handshake of Almeida, Baquero, "Scalable
 // eventually consistent counters over unreliable networks", 2013, hence the agreement.)
 //
-// What contradicts the agreement is refused: events of those in from that are not in the cut, a reset that took
-// back part of them, a successor that is in use.
+// What contradicts the agreement is refused: events of those in from that are not in the cut, unless they were removed
+// or reset since, a reset that took back part of them, a successor that is in use.
 type HandoverError struct {
 	Replica vclock.ReplicaID // whose entry does not fit
 	Reason  string
@@ -79,14 +79,10 @@ func (e *estate) check() error {
 	return nil
 }
 
-// settle returns what is in seen besides the events of the departed and of the successor; nil if there is nothing to
-// be handed over.
-func (e *estate) settle(seen, final *vclock.Context) (rest *vclock.Context, err error) {
-	return e.settleAs(uint64(len(e.dots)), seen, final)
-}
-
-// settleAs is settle where the successor has so many events.
-func (e *estate) settleAs(minted uint64, seen, final *vclock.Context) (rest *vclock.Context, err error) {
+// settle returns what is in seen besides the events of the departed and of the successor, who has so many; nil if there
+// is nothing to be handed over. Events that are not in the cut are forgotten with the rest if they ended, and refused
+// if one of them is alive.
+func (e *estate) settle(minted uint64, seen, final *vclock.Context, alive func(vclock.Span) bool) (rest *vclock.Context, err error) {
 	if err := e.check(); err != nil {
 		return nil, err
 	}
@@ -100,7 +96,7 @@ func (e *estate) settleAs(minted uint64, seen, final *vclock.Context) (rest *vcl
 		case s.Replica == e.to:
 		case !slices.Contains(e.from, s.Replica):
 			rest.AddSpan(s)
-		case !covers(final, s):
+		case !covers(final, s) && e.beyond(s, final, alive):
 			return nil, &HandoverError{s.Replica, reasonBeyondCut}
 		default:
 			found = true
@@ -110,6 +106,18 @@ func (e *estate) settleAs(minted uint64, seen, final *vclock.Context) (rest *vcl
 		return nil, nil
 	}
 	return rest, nil
+}
+
+// beyond reports whether a span has events alive that are not in the cut.
+func (e *estate) beyond(s vclock.Span, final *vclock.Context, alive func(vclock.Span) bool) bool {
+	seen := new(vclock.Context)
+	seen.AddSpan(s)
+	for more := range seen.Diff(final).All() {
+		if alive(more) {
+			return true
+		}
+	}
+	return false
 }
 
 // inherit visits the successor's events that are in seen under their old name or their new one. An event lives if
@@ -168,7 +176,7 @@ func (t tally) handOver(at tally, e *estate) (after tally, changed bool, err err
 			err = heir.accept(mine)
 		case slices.Contains(e.from, mine.replica):
 			final := at.of(mine.replica)
-			if mine.total > final.total {
+			if mine.total > final.total && mine.base < mine.total {
 				err = &HandoverError{mine.replica, reasonBeyondCut}
 			}
 			reset = reset || mine.base > final.base
@@ -254,7 +262,7 @@ func (m *MVRegister[T]) Handover(at *MVRegister[T], to vclock.ReplicaID, from ..
 			e.dots = append(e.dots, s.dot)
 		}
 	}
-	rest, err := e.settle(&m.seen, &at.seen)
+	rest, err := e.settle(uint64(len(e.dots)), &m.seen, &at.seen, m.aliveIn)
 	if rest == nil {
 		return false, err
 	}
@@ -277,6 +285,13 @@ func (m *MVRegister[T]) Handover(at *MVRegister[T], to vclock.ReplicaID, from ..
 	slices.SortFunc(after.live, func(a, b sibling[T]) int { return a.dot.Compare(b.dot) })
 	*m = after
 	return true, nil
+}
+
+// aliveIn reports whether a value there was written by an event in s.
+func (m *MVRegister[T]) aliveIn(s vclock.Span) bool {
+	return slices.ContainsFunc(m.live, func(v sibling[T]) bool {
+		return v.dot.Replica == s.Replica && s.Lo <= v.dot.Seq && v.dot.Seq <= s.Hi
+	})
 }
 
 // sibling returns the value written by d, or nil.

@@ -14,7 +14,7 @@ func (m *ORMap[K]) Handover(at *ORMap[K], to vclock.ReplicaID, from ...vclock.Re
 	}
 	e := estate{to: to, from: from}
 	legacies, minted := at.leave(&e)
-	rest, err := e.settleAs(minted, &m.seen, &at.seen)
+	rest, err := e.settle(minted, &m.seen, &at.seen, m.aliveIn)
 	if rest == nil {
 		return false, err
 	}
@@ -30,6 +30,14 @@ func (m *ORMap[K]) Handover(at *ORMap[K], to vclock.ReplicaID, from ...vclock.Re
 	}
 	*m = after
 	return true, nil
+}
+
+// aliveIn reports whether an event in span is alive.
+func (m *ORMap[K]) aliveIn(span vclock.Span) bool {
+	for range m.live.in(span) {
+		return true
+	}
+	return false
 }
 
 // legacy is an entry of the successor, and what it was at the cut: one entry, or those of one counter. A removal that

@@ -57,7 +57,7 @@ type bequest[E comparable] struct {
 // handOver returns s without the departed, whose live dots at the cut are the successor's; nil if there are none.
 func (s *dotted[E]) handOver(at *dotted[E], e *estate) (after *dotted[E], err error) {
 	left := at.leave(e)
-	rest, err := e.settle(s.seen, at.seen)
+	rest, err := e.settle(uint64(len(e.dots)), s.seen, at.seen, s.aliveIn)
 	if rest == nil {
 		return nil, err
 	}
@@ -76,6 +76,12 @@ func (s *dotted[E]) handOver(at *dotted[E], e *estate) (after *dotted[E], err er
 			}
 		})
 	return after, nil
+}
+
+// aliveIn reports whether an event in span is alive.
+func (s *dotted[E]) aliveIn(span vclock.Span) (alive bool) {
+	s.eachIn(span, func(bequest[E], vclock.Dot) { alive = true })
+	return alive
 }
 
 // leave makes the dots of the departed that live at the cut s their estate, and returns what they say.

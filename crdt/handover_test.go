@@ -242,7 +242,21 @@ func (c *cluster[P]) depart() {
 		a.at.Merge(c.handed[i])
 		a.plain.Merge(c.plain[i])
 	}
+	if rapid.Bool().Draw(c.T, "slim") {
+		a.at = leftBy(a.at, a.from)
+	}
 	c.agreed = append(c.agreed, a)
+}
+
+// leftBy returns what serves as the cut as well: what the departed have left in it.
+func leftBy[P inheritable[P]](s P, from []vclock.ReplicaID) P {
+	others := new(vclock.Context)
+	for span := range s.Context().All() {
+		if !slices.Contains(from, span.Replica) {
+			others.AddSpan(span)
+		}
+	}
+	return s.Delta(others)
 }
 
 // reset takes away all there is, where that can be done.

@@ -53,23 +53,16 @@ func (s *Store) arrive(e *entry) *era {
 // settleEntry settles the record that is being applied at a locked entry. To do so again does no harm.
 func (s *Store) settleEntry(a *era, e *entry) bool {
 	r := a.arrivals.record
-	value, ok := r.residue(e.key)
-	if !ok {
+	if !r.concerns(e.key) {
 		return true
 	}
-	known, err := s.kinds.Decode(value)
-	if err != nil {
-		return true // it did decode before, see Store.values
-	}
-	changed := e.value.Merge(known)
-	if e.value.Spent() && !known.Merge(&e.value) {
+	left, err := s.apply(r, e.key, &e.value)
+	if left == nil || err != nil { // an error was excluded before, see Store.check
 		s.remove(e)
 		e.mu.Unlock()
 		return false
 	}
-	if changed {
-		s.changed(e, nil, false) // whoever follows loads the state
-	}
+	s.changed(e, nil, false) // whoever follows loads the state
 	return true
 }
 

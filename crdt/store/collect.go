@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/eventual-go/eventual/crdt"
 )
 
 // Propose returns a proposal to forget the residues of deleted keys that nobody has written to here for so long, at most
@@ -22,36 +24,48 @@ func (s *Store) Propose(limit int, quiet time.Duration) (proposal []byte) {
 	if a.at.isZero() {
 		return nil
 	}
-	size := recordOverhead
-	var residues []residue
+	p := pack{left: limit - recordOverhead}
 	for _, key := range s.table.buriedKeys(s.now().Add(-quiet)) {
-		res, ok := s.residueOf(key, a)
-		if !ok {
-			continue
-		}
-		if size += len(res.key) + len(res.value) + residueOverhead; size > limit {
+		if it, ok := s.residueOf(key, a); ok && !p.put(&p.residues, it) {
 			break
 		}
-		residues = append(residues, res)
 	}
-	if len(residues) == 0 {
+	s.bequeath(&p, a)
+	if p.items() == 0 {
 		return nil
 	}
-	return newRecord(a.at, s.base.Bytes(), s.proposals.Add(1), residues).encoded
+	return newRecord(a.at, s.base, s.proposals.Add(1), p.record).encoded
+}
+
+// A pack is a record to be, with so many bytes left in it.
+type pack struct {
+	record
+	left int
+}
+
+// put adds an item to a list of the record, if it fits.
+func (p *pack) put(list *[]item, it item) bool {
+	cost := len(it.key) + len(it.value) + itemOverhead
+	if cost > p.left {
+		return false
+	}
+	p.left -= cost
+	*list = append(*list, it)
+	return true
 }
 
 // residueOf returns what is left of a key, if that is a residue, of this era.
-func (s *Store) residueOf(key string, of *era) (residue, bool) {
+func (s *Store) residueOf(key string, of *era) (item, bool) {
 	e, a := s.lookup(key)
 	if e == nil {
-		return residue{}, false
+		return item{}, false
 	}
 	defer e.mu.Unlock()
 	if a.at != of.at || !e.value.Spent() {
-		return residue{}, false
+		return item{}, false
 	}
 	value, err := e.encode(nil)
-	return residue{key, value}, err == nil && len(value) > 0
+	return item{key, value}, err == nil && len(value) > 0
 }
 
 // buriedKeys returns the keys that have shown nothing, and been left alone, since a moment, in ascending order.
@@ -63,9 +77,9 @@ func (t *table) buriedKeys(since time.Time) (keys []string) {
 	return keys
 }
 
-// Prepare merges the residues of a proposal, so that this store has all that is to be forgotten, and promises to take it
-// for the next record in preference to any proposal that came before. The reply tells which of them were refused, as
-// they would be by [Store.Merge].
+// Prepare merges what is in a proposal, so that this store has all that is to be forgotten, and promises to take it
+// for the next record in preference to any proposal that came before. The reply tells of which keys it was refused, as
+// [Store.Merge] would, or contradicts what is held here.
 //
 // It costs O(proposal). Errors: *[StaleError] if the proposal is not for the generation after this store's, ctx's error,
 // and those of bytes.
@@ -78,30 +92,44 @@ func (s *Store) Prepare(ctx context.Context, proposal []byte) (reply []byte, err
 		return nil, a.stale(r.at)
 	}
 	var refused []int
-	for i, res := range r.residues {
-		if _, err := s.mergeResidue(ctx, r, res); err != nil {
-			if ctx.Err() != nil {
-				return nil, ctx.Err()
-			}
+	for i, it := range slices.Concat(r.residues, r.estates) {
+		if i >= len(r.residues) {
+			_, _ = s.Merge(ctx, it.key, r.before().seal(it.value)) // a refusal shows below
+		} else if s.acknowledge(ctx, r, it) != nil {
 			refused = append(refused, i)
 		}
 	}
+	if err := s.promise(r); err != nil {
+		return nil, err
+	}
+	for i, it := range r.estates { // what comes later is refused if it contradicts the promise
+		if s.inherits(r, it) != nil {
+			refused = append(refused, len(r.residues)+i)
+		}
+	}
+	return encodeReply(refused), ctx.Err()
+}
+
+// acknowledge merges a residue.
+func (s *Store) acknowledge(ctx context.Context, r *record, it item) error {
+	if v, err := s.kinds.Decode(it.value); err != nil || !v.Spent() {
+		return &crdt.CorruptError{Kind: formRecord, Reason: "a residue that is none"}
+	}
+	_, err := s.Merge(ctx, it.key, r.before().seal(it.value))
+	return err
+}
+
+// promise takes a proposal for the next record.
+func (s *Store) promise(r *record) error {
 	s.turning.Lock()
 	defer s.turning.Unlock()
 	a := *s.era.Load()
 	if !r.on(a.at) {
-		return nil, a.stale(r.at)
+		return a.stale(r.at)
 	}
-	a.promised = r.at.id
+	a.promised = r
 	s.era.Store(&a)
-	return encodeReply(refused), nil
-}
-
-func (s *Store) mergeResidue(ctx context.Context, r *record, res residue) (novel []byte, err error) {
-	if v, err := s.kinds.Decode(res.value); err != nil || !v.Spent() {
-		return nil, corrupt(formRecord, fmt.Errorf("a residue that is none: %w", err))
-	}
-	return s.Merge(ctx, res.key, r.before().seal(res.value))
+	return nil
 }
 
 // Conclude makes a record of a proposal, with the replies of all replicas, and settles it here. It returns what all the
@@ -119,15 +147,15 @@ func (s *Store) Conclude(ctx context.Context, proposal []byte, replies [][]byte)
 	}
 	refused := make(map[int]bool)
 	for _, reply := range replies {
-		if err := decodeReply(reply, len(r.residues), refused); err != nil {
+		if err := decodeReply(reply, r.items(), refused); err != nil {
 			return nil, fmt.Errorf("store: conclude: %w", err)
 		}
 	}
 	left := r.without(refused)
-	if len(left.residues) == 0 {
+	if left.items() == 0 {
 		return nil, nil
 	}
-	if err := s.settle(left, func(a *era) bool { return a.promised == r.at.id }); err != nil {
+	if err := s.settle(left, func(a *era) bool { return a.promised != nil && a.promised.at == r.at }); err != nil {
 		return nil, err
 	}
 	return left.encoded, nil

@@ -11,10 +11,11 @@ import (
 type era struct {
 	at       stamp
 	chain    []*record // the last ones, oldest first, of which the last leads to at
-	promised uint64    // the id of the proposal that was prepared last on top of at; 0 if none
+	promised *record   // the proposal that was prepared last on top of at, if any
 	tenure   uint32    // how often the store was emptied
 	writer   vclock.ReplicaID
-	arrivals *arrivals // nil unless a record is being applied, or the store emptied
+	heirs    []vclock.ReplicaID // who inherited by records settled here
+	arrivals *arrivals          // nil unless a record is being applied, or the store emptied
 }
 
 // position is the index in the chain of the first record after a generation, and whether the chain goes back to it.
@@ -28,7 +29,7 @@ func (a *era) position(from stamp) (int, bool) {
 
 // promises reports whether a generation is the one that this store is going to be of next, as far as it knows.
 func (a *era) promises(s stamp) bool {
-	return a.promised != 0 && s == stamp{a.at.number + 1, a.promised}
+	return a.promised != nil && s == a.promised.at
 }
 
 // admits reports whether states of a generation may be merged, if they are lifted.
@@ -40,35 +41,13 @@ func (a *era) admits(s stamp) bool {
 	return known || a.promises(s)
 }
 
-// since visits the residues of a key in the records after a generation.
-func (a *era) since(from stamp, key string) (found [][]byte) {
+// since returns the records after a generation, which is that of a state that was admitted.
+func (a *era) since(from stamp) []*record {
 	i, known := a.position(from)
 	if !known {
-		return nil
+		return nil // the one that was promised
 	}
-	for _, r := range a.chain[i:] {
-		if value, ok := r.residue(key); ok {
-			found = append(found, value)
-		}
-	}
-	return found
-}
-
-// residue returns the residue of a key.
-func (r *record) residue(key string) (value []byte, ok bool) {
-	i, ok := slices.BinarySearchFunc(r.residues, key, func(res residue, key string) int {
-		switch {
-		case res.key < key:
-			return -1
-		case res.key > key:
-			return +1
-		}
-		return 0
-	})
-	if !ok {
-		return nil, false
-	}
-	return r.residues[i].value, true
+	return a.chain[i:]
 }
 
 // extended returns the chain with one more record, and without the oldest as far as they take more than so many bytes
@@ -91,21 +70,35 @@ func (s *Store) lift(a *era, from stamp, key string, v *crdt.Value) (*crdt.Value
 	if !a.admits(from) {
 		return nil, a.stale(from)
 	}
-	found := a.since(from, key)
-	if len(found) == 0 {
-		return v, nil
+	for _, r := range a.since(from) {
+		left, err := s.apply(r, key, v)
+		if left == nil || err != nil {
+			return nil, err
+		}
 	}
-	known := new(crdt.Value)
-	for _, value := range found {
-		r, err := s.kinds.Decode(value)
+	return v, nil
+}
+
+// apply applies what a record says of a key to a value. It returns nil if nothing is left of it then.
+func (s *Store) apply(r *record, key string, v *crdt.Value) (*crdt.Value, error) {
+	if b, ok := find(r.residues, key); ok {
+		known, err := s.kinds.Decode(b)
 		if err != nil {
 			return nil, err
 		}
-		known.Merge(r)
-	}
-	if known.Clone().Merge(v) {
 		v.Merge(known)
-		return v, nil
+		if v.Spent() && !known.Merge(v) {
+			return nil, nil
+		}
 	}
-	return nil, nil
+	if b, ok := find(r.estates, key); ok {
+		cut, err := s.kinds.Decode(b)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := v.Handover(cut, r.will.to, r.will.from...); err != nil {
+			return nil, err
+		}
+	}
+	return v, nil
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/eventual-go/eventual/crdt"
 )
@@ -60,11 +61,13 @@ func (s *Store) Decode(state []byte) (*crdt.Value, error) {
 }
 
 // Settle applies the next record of the chain, on which the replicas agreed ([Store.Conclude]): each residue in it is
-// merged and then forgotten, so that a key which holds nothing else is gone from the store and from its index. It is
-// exact whatever the store holds. A record that was settled before is not settled again.
+// merged and then forgotten, so that a key which holds nothing else is gone from the store and from its index; and
+// what departed replicas left passes to their heir ([Store.Retire]). It is exact whatever the store holds. A record that was settled before is not settled again.
 //
 // It costs O(record), and each key waits for its own part alone. Errors: *[StaleError] if the record is not the next
-// one; *[crdt.CorruptError] and the like, *[vclock.DriftError]. Then nothing has changed.
+// one; *[crdt.CorruptError] and the like, *[vclock.DriftError]; *[crdt.HandoverError] where this store holds what a
+// replica that departed cannot have written, or what took away a part of that, by a replica that was away: then it can
+// only [Store.Adopt] where the others are. Then nothing has changed.
 func (s *Store) Settle(ctx context.Context, recorded []byte) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -78,9 +81,6 @@ func (s *Store) Settle(ctx context.Context, recorded []byte) error {
 
 // settle applies a record if the era is as it must be.
 func (s *Store) settle(r *record, may func(*era) bool) error {
-	if _, err := s.values(r); err != nil {
-		return fmt.Errorf("store: settle: %w", err)
-	}
 	s.turning.Lock()
 	defer s.turning.Unlock()
 	a := s.era.Load()
@@ -90,35 +90,59 @@ func (s *Store) settle(r *record, may func(*era) bool) error {
 	if !r.on(a.at) || !may(a) {
 		return a.stale(r.at)
 	}
+	if err := s.check(r); err != nil {
+		return fmt.Errorf("store: settle: %w", err)
+	}
 	next := &era{
 		at:       r.at,
 		chain:    extended(a.chain, r, s.retain),
 		tenure:   a.tenure,
 		writer:   s.nextWriter(),
+		heirs:    r.will.heirs(a.heirs),
 		arrivals: &arrivals{record: r},
 	}
 	s.turn(next, func() {
-		for _, res := range r.residues {
-			s.visit(res.key)
+		for _, it := range slices.Concat(r.residues, r.estates) {
+			s.visit(it.key)
 		}
 	})
 	return nil
 }
 
-// values decodes the residues of a record, and refuses it if one of them is none.
-func (s *Store) values(r *record) ([]*crdt.Value, error) {
-	values := make([]*crdt.Value, len(r.residues))
-	for i, res := range r.residues {
-		v, err := s.accept(res.value)
+// check refuses a record with an item that is none, or with one that this store cannot take.
+func (s *Store) check(r *record) error {
+	for _, it := range r.residues {
+		v, err := s.accept(it.value)
+		if err == nil && !v.Spent() {
+			err = &crdt.CorruptError{Kind: formRecord, Reason: "a residue that is none"}
+		}
 		if err != nil {
-			return nil, fmt.Errorf("%q: %w", res.key, err)
+			return fmt.Errorf("%q: %w", it.key, err)
 		}
-		if !v.Spent() {
-			return nil, &crdt.CorruptError{Kind: formRecord, Reason: "a residue that is none"}
-		}
-		values[i] = v
 	}
-	return values, nil
+	for _, it := range r.estates {
+		if err := s.inherits(r, it); err != nil {
+			return fmt.Errorf("%q: %w", it.key, err)
+		}
+	}
+	return nil
+}
+
+// inherits refuses an estate that contradicts what this store holds.
+func (s *Store) inherits(r *record, it item) error {
+	cut, err := s.accept(it.value)
+	if err != nil {
+		return err
+	}
+	var v *crdt.Value
+	if e, _ := s.lookup(it.key); e != nil {
+		v = e.value.Clone()
+		e.mu.Unlock()
+	} else {
+		v = cut.Clone()
+	}
+	_, err = v.Handover(cut, r.will.to, r.will.from...)
+	return err
 }
 
 // turn makes the next era the present one while the keys concerned come along. s.turning is held.

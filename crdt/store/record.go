@@ -1,28 +1,58 @@
 package store
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"slices"
 
 	"github.com/eventual-go/eventual/crdt"
 	"github.com/eventual-go/eventual/internal/wire"
+	"github.com/eventual-go/eventual/vclock"
 )
 
-// A record is what all replicas of a cluster have agreed to forget: of each key the residue that its deletion left. It
-// leads from one generation to the next. It is not changed once made.
+// A record is what all replicas of a cluster have agreed to forget: of some keys the residue that a deletion left, of
+// others the names of replicas that have departed. It leads from one generation to the next. It is not changed once made.
 type record struct {
 	after    uint64 // the id of the generation that it is on top of
 	at       stamp  // where it leads
-	residues []residue
+	residues []item // encoded values that show nothing
+	will     will
+	estates  []item // encoded values that those in the will have left
 	encoded  []byte
 }
 
-// A residue is an encoded value that shows nothing.
-type residue struct {
+// A will says who inherits from whom, see [crdt.HandoverError].
+type will struct {
+	to   vclock.ReplicaID
+	from []vclock.ReplicaID
+}
+
+// An item is one key of a record.
+type item struct {
 	key   string
 	value []byte
 }
+
+// find returns the value of a key in items, which are in ascending order.
+func find(items []item, key string) (value []byte, ok bool) {
+	i, ok := slices.BinarySearchFunc(items, key, func(it item, key string) int { return cmp.Compare(it.key, key) })
+	if !ok {
+		return nil, false
+	}
+	return items[i].value, true
+}
+
+// concerns reports whether anything is agreed about a key.
+func (r *record) concerns(key string) bool {
+	_, one := find(r.residues, key)
+	_, other := find(r.estates, key)
+	return one || other
+}
+
+// items is how many there are, residues first.
+func (r *record) items() int { return len(r.residues) + len(r.estates) }
 
 // before is the generation that the record is on top of.
 func (r *record) before() stamp { return stamp{r.at.number - 1, r.after} }
@@ -36,51 +66,110 @@ const (
 	formReply     = "reply"
 	recordVersion = 1
 
-	recordOverhead  = 40 // of a record, beside its residues
-	residueOverhead = 10 // of a residue, beside its bytes
+	recordOverhead = 80 // of a record, beside its items
+	itemOverhead   = 10 // of an item, beside its bytes
+	nameSize       = 18 // of a replica
 )
 
-// newRecord returns a record on top of a generation, by this replica as the n-th. Its id is a hash of all that.
-func newRecord(on stamp, by [16]byte, n uint64, residues []residue) *record {
-	r := &record{after: on.id, at: stamp{number: on.number + 1}, residues: residues}
+// newRecord completes a record on top of a generation, by this replica as the n-th. Its id is a hash of all that.
+func newRecord(on stamp, by vclock.ReplicaID, n uint64, r record) *record {
+	r.tidy()
+	r.after, r.at = on.id, stamp{number: on.number + 1}
+	name := by.Bytes()
 	h := sha256.New()
-	h.Write(by[:])
+	h.Write(name[:])
 	h.Write(binary.BigEndian.AppendUint64(nil, n))
 	h.Write(r.encode())
 	r.at.id = binary.BigEndian.Uint64(h.Sum(nil))
 	r.encoded = r.encode()
-	return r
+	return &r
 }
 
-// without returns the record without some of its residues, by their indices; it leads to the same generation.
+// without returns the record without some of its items, by their indices; it leads to the same generation.
 func (r *record) without(refused map[int]bool) *record {
-	left := &record{after: r.after, at: r.at}
-	for i, res := range r.residues {
+	left := &record{after: r.after, at: r.at, will: r.will}
+	for i, it := range r.residues {
 		if !refused[i] {
-			left.residues = append(left.residues, res)
+			left.residues = append(left.residues, it)
 		}
 	}
+	for i, it := range r.estates {
+		if !refused[len(r.residues)+i] {
+			left.estates = append(left.estates, it)
+		}
+	}
+	left.tidy()
 	left.encoded = left.encode()
 	return left
 }
 
-// encode returns [version, number, after, id, [key, value, ...]], keys in ascending order.
+// tidy drops a will by which nobody inherits.
+func (r *record) tidy() {
+	if len(r.estates) == 0 {
+		r.will = will{}
+	}
+}
+
+// encode returns [version, number, after, id, residues, to, [from, ...], estates], of which residues and estates are
+// [key, value, ...], keys in ascending order.
 func (r *record) encode() []byte {
 	w := wire.NewWriter(nil)
-	w.Array(5)
+	w.Array(8)
 	w.Uint(recordVersion)
 	w.Uint(r.at.number)
 	w.Uint(r.after)
 	w.Uint(r.at.id)
-	w.Array(2 * len(r.residues))
-	for _, res := range r.residues {
-		w.String(res.key)
-		w.Bytes(res.value)
+	writeItems(w, r.residues)
+	writeReplica(w, r.will.to)
+	w.Array(len(r.will.from))
+	for _, id := range r.will.from {
+		writeReplica(w, id)
 	}
+	writeItems(w, r.estates)
 	return w.Done()
 }
 
-// decodeRecord returns the record in b, of which it keeps nothing. The residues are looked at when they are used.
+func writeItems(w *wire.Writer, items []item) {
+	w.Array(2 * len(items))
+	for _, it := range items {
+		w.String(it.key)
+		w.Bytes(it.value)
+	}
+}
+
+func readItems(r *wire.Reader) (items []item) {
+	n := r.Array()
+	if n%2 != 0 {
+		r.Fail("a key without value")
+	}
+	for i := 0; i < n/2 && r.Err() == nil; i++ {
+		it := item{r.String(), r.Bytes()}
+		if i > 0 && it.key <= items[i-1].key {
+			r.Fail("keys out of order")
+		}
+		if len(it.value) == 0 {
+			r.Fail("empty value")
+		}
+		items = append(items, it)
+	}
+	return items
+}
+
+func writeReplica(w *wire.Writer, id vclock.ReplicaID) {
+	b := id.Bytes()
+	w.Bytes(b[:])
+}
+
+func readReplica(r *wire.Reader) vclock.ReplicaID {
+	b := r.Bytes()
+	if len(b) != 16 {
+		r.Fail("not a replica")
+		return vclock.ReplicaID{}
+	}
+	return vclock.ReplicaIDFrom([16]byte(b))
+}
+
+// decodeRecord returns the record in b, of which it keeps nothing. The values in it are looked at when they are used.
 func decodeRecord(b []byte) (*record, error) {
 	b = append([]byte(nil), b...)
 	rd, err := wire.NewReader(b)
@@ -90,7 +179,7 @@ func decodeRecord(b []byte) (*record, error) {
 	fields := rd.Array()
 	if v := rd.Uint(); rd.Err() == nil && v > recordVersion {
 		return nil, &crdt.VersionError{Kind: formRecord, Version: v, Supported: recordVersion}
-	} else if v != recordVersion || fields != 5 {
+	} else if v != recordVersion || fields != 8 {
 		rd.Fail("not a record")
 	}
 	r := &record{encoded: b}
@@ -98,24 +187,19 @@ func decodeRecord(b []byte) (*record, error) {
 	if r.at.number <= genesis.number || r.at.number == genesis.number+1 && r.after != genesis.id {
 		rd.Fail("no such generation")
 	}
-	n := rd.Array()
-	if n%2 != 0 {
-		rd.Fail("a key without residue")
-	}
-	for i := 0; i < n/2 && rd.Err() == nil; i++ {
-		res := residue{rd.String(), rd.Bytes()}
-		if i > 0 && res.key <= r.residues[i-1].key {
-			rd.Fail("keys out of order")
+	r.residues = readItems(rd)
+	r.will.to = readReplica(rd)
+	for range rd.Array() {
+		if rd.Err() != nil {
+			break
 		}
-		if len(res.value) == 0 {
-			rd.Fail("empty residue")
-		}
-		r.residues = append(r.residues, res)
+		r.will.from = append(r.will.from, readReplica(rd))
 	}
+	r.estates = readItems(rd)
 	return r, corrupt(formRecord, rd.Close())
 }
 
-// A reply to a proposal: [the indices of the residues that were refused], in ascending order.
+// A reply to a proposal: [the indices of the items that were refused], in ascending order.
 func encodeReply(refused []int) []byte {
 	w := wire.NewWriter(nil)
 	w.Array(len(refused))
@@ -134,7 +218,7 @@ func decodeReply(b []byte, n int, refused map[int]bool) error {
 	for range r.Array() {
 		i := r.Uint()
 		if i >= uint64(n) {
-			r.Fail("no such residue")
+			r.Fail("no such item")
 			break
 		}
 		refused[int(i)] = true

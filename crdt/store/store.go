@@ -72,6 +72,7 @@ type Store struct {
 	turning   sync.Mutex    // held by who replaces the era; taken before the lock of any entry
 	writers   uint64        // how many identities there were; under turning
 	proposals atomic.Uint64 // how many were made
+	leaving   leaving
 }
 
 // New returns an empty store.
@@ -181,6 +182,9 @@ func (s *Store) Merge(ctx context.Context, key string, state []byte) (novel []by
 	defer func() { s.leave(e, done, false) }()
 	in, err = s.lift(a, at, key, in)
 	if err != nil {
+		return nil, fmt.Errorf("store: merge %q: %w", key, err)
+	}
+	if err := s.keepsPromise(a, e, in); err != nil {
 		return nil, fmt.Errorf("store: merge %q: %w", key, err)
 	}
 	done = false

@@ -1,0 +1,135 @@
+package store
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/eventual-go/eventual/crdt"
+	"github.com/eventual-go/eventual/vclock"
+)
+
+// Retire says that replicas have departed and will never write again: nodes that are gone for good, and what a node
+// called itself before it was restarted. Their entries in clocks and counters, of which there is one in each state that
+// they ever wrote to, pass to an heir, one for all that depart together: the replica that proposes ([Store.Propose])
+// goes through all keys, and the others do the same by its records. Say it where that is; to say it of a replica that
+// goes on writing loses what it writes from then on, since nobody takes it.
+//
+// Whoever was away may bring their names again in keys that are not known to have them. To say it again has all keys
+// looked at again.
+//
+// It is explicit, since nothing that can be seen from here tells a replica that departed from one that is offline.
+func (s *Store) Retire(departed ...vclock.ReplicaID) {
+	s.leaving.mu.Lock()
+	defer s.leaving.mu.Unlock()
+	for _, id := range departed {
+		if !id.IsZero() && id != s.base && !slices.Contains(s.leaving.from, id) {
+			s.leaving.from = append(s.leaving.from, id)
+			s.leaving.to = s.heir()
+			s.leaving.todo, s.leaving.found = nil, true
+		}
+	}
+}
+
+// leaving are those of which Retire said that they have departed, until nothing is left of them.
+type leaving struct {
+	mu    sync.Mutex
+	from  []vclock.ReplicaID
+	to    vclock.ReplicaID
+	heirs int      // how many there were
+	todo  []string // keys that were not looked at in this pass
+	found bool     // something, in this pass, or there was none yet
+}
+
+// bequeath adds estates to a record as far as they fit.
+func (s *Store) bequeath(p *pack, a *era) {
+	l := &s.leaving
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.todo) == 0 && !l.pass(s) {
+		return
+	}
+	earlier := slices.DeleteFunc(slices.Clone(a.heirs), func(id vclock.ReplicaID) bool { return id == l.to })
+	p.will = will{to: l.to, from: append(earlier, l.from...)}
+	p.left -= nameSize * len(p.will.from)
+	for len(l.todo) > 0 {
+		it, ok := s.estateOf(l.todo[0], &p.will, a)
+		if ok && !p.put(&p.estates, it) && p.items() > 0 {
+			return // the next one has room, or nothing has
+		}
+		l.found = l.found || ok
+		l.todo = l.todo[1:]
+	}
+}
+
+// pass begins another pass over all keys, unless the last one found nothing.
+func (l *leaving) pass(s *Store) bool {
+	if !l.found {
+		l.from = nil
+	}
+	if len(l.from) == 0 {
+		return false
+	}
+	l.found = false
+	l.todo = slices.Sorted(s.table.all())
+	return len(l.todo) > 0
+}
+
+// heir returns an identity that nobody writes with. s.leaving is locked.
+func (s *Store) heir() vclock.ReplicaID {
+	s.leaving.heirs++
+	return vclock.Named(fmt.Sprintf("%v heir %d", s.base, s.leaving.heirs))
+}
+
+// estateOf returns what those in a will have left in a key.
+func (s *Store) estateOf(key string, w *will, of *era) (item, bool) {
+	e, a := s.lookup(key)
+	if e == nil {
+		return item{}, false
+	}
+	defer e.mu.Unlock()
+	if a.at != of.at || !e.live.Load() {
+		return item{}, false
+	}
+	value, err := e.value.Left(w.from...).AppendBinary(nil)
+	if err != nil || len(value) == 0 {
+		return item{}, false
+	}
+	after := e.value.Clone()
+	cut, err := s.kinds.Decode(value)
+	if err != nil {
+		return item{}, false
+	}
+	changed, err := after.Handover(cut, w.to, w.from...)
+	return item{key, value}, err == nil && changed
+}
+
+// keepsPromise refuses what would contradict an estate that was promised for the next record.
+func (s *Store) keepsPromise(a *era, e *entry, in *crdt.Value) error {
+	if a.promised == nil {
+		return nil
+	}
+	b, ok := find(a.promised.estates, e.key)
+	if !ok {
+		return nil
+	}
+	cut, err := s.kinds.Decode(b)
+	if err != nil {
+		return err
+	}
+	after := e.value.Clone()
+	after.Merge(in)
+	_, err = after.Handover(cut, a.promised.will.to, a.promised.will.from...)
+	return err
+}
+
+// heirs returns those who have inherited, those in the will gone and its own added.
+func (w *will) heirs(before []vclock.ReplicaID) []vclock.ReplicaID {
+	if w.to.IsZero() {
+		return before
+	}
+	after := slices.DeleteFunc(slices.Clone(before), func(id vclock.ReplicaID) bool {
+		return id == w.to || slices.Contains(w.from, id)
+	})
+	return append(after, w.to)
+}
