@@ -31,6 +31,7 @@ var formContexts = form{"contexts", 63}
 type causal interface {
 	context() *vclock.Context
 	since(seen *vclock.Context) component
+	canHandOver() bool
 	handOver(trial bool, at component, to vclock.ReplicaID, from []vclock.ReplicaID) (bool, error)
 }
 
@@ -53,6 +54,11 @@ func (c *boxed[P]) since(seen *vclock.Context) component {
 // heritable is a type with Handover.
 type heritable[P any] interface {
 	Handover(at P, to vclock.ReplicaID, from ...vclock.ReplicaID) (bool, error)
+}
+
+func (c *boxed[P]) canHandOver() bool {
+	_, ok := any(c.state).(heritable[P])
+	return ok
 }
 
 // handOver hands over the state or, for a trial, a copy of it. It leaves that of a type without Handover alone.
