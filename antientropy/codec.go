@@ -17,7 +17,7 @@ const (
 	methodPull      = "antientropy/pull"
 )
 
-const version = 1
+const version = 2
 
 // Bounds on what a message costs beside the keys and states in it.
 const (
@@ -52,7 +52,7 @@ func open(method string, b []byte, n int) (*wire.Reader, error) {
 		return nil, corrupt(method, err)
 	}
 	fields := r.Array()
-	if v := r.Uint(); r.Err() == nil && v > version {
+	if v := r.Uint(); r.Err() == nil && v > 0 && v != version {
 		return nil, ErrVersion
 	} else if v != version {
 		r.Fail("unknown version")
@@ -82,37 +82,40 @@ func message(n int) *wire.Writer {
 	return w
 }
 
-// reconcile: [version, session, message of the session] → [version, message].
+// reconcile: [version, session, generation or nil, standing, takes, message of the session]
+// → [version, standing, message], or elsewhere.
 
-func encodeReconcile(session uint64, msg []byte) []byte {
-	w := message(2)
+func encodeReconcile(session uint64, p *position, msg []byte) []byte {
+	w := message(5)
 	w.Uint(session)
+	p.write(w)
 	w.Bytes(msg)
 	return w.Done()
 }
 
-func decodeReconcile(b []byte) (session uint64, msg []byte, err error) {
+func decodeReconcile(b []byte) (session uint64, p position, msg []byte, err error) {
+	r, err := open(methodReconcile, b, 5)
+	if err != nil {
+		return 0, position{}, nil, err
+	}
+	session, p, msg = r.Uint(), readPosition(r), r.Bytes()
+	return session, p, msg, closed(methodReconcile, r)
+}
+
+func encodeReconciled(standing uint64, msg []byte) []byte {
+	w := message(2)
+	w.Uint(standing)
+	w.Bytes(msg)
+	return w.Done()
+}
+
+func decodeReconciled(b []byte) (standing uint64, msg []byte, err error) {
 	r, err := open(methodReconcile, b, 2)
 	if err != nil {
 		return 0, nil, err
 	}
-	session, msg = r.Uint(), r.Bytes()
-	return session, msg, closed(methodReconcile, r)
-}
-
-func encodeReconciled(msg []byte) []byte {
-	w := message(1)
-	w.Bytes(msg)
-	return w.Done()
-}
-
-func decodeReconciled(b []byte) (msg []byte, err error) {
-	r, err := open(methodReconcile, b, 1)
-	if err != nil {
-		return nil, err
-	}
-	msg = r.Bytes()
-	return msg, closed(methodReconcile, r)
+	standing, msg = r.Uint(), r.Bytes()
+	return standing, msg, closed(methodReconcile, r)
 }
 
 // push: [version, [key, state, key, state, ...]]
@@ -225,7 +228,8 @@ func cut(s string, n int) string {
 	return strings.ToValidUTF8(s[:n], "")
 }
 
-// pull: [version, limit, skip, items] → [version, more, [answer, ...]]; see pull.go.
+// pull: [version, limit, skip, generation or nil, items]
+// → [version, more, [answer, ...]], see pull.go, or elsewhere.
 
 // A question asks for what a peer has in one range, but for what is held there in
 // the same state. It is a byte of flags, 4 bytes of the positions' first 32 bits or
@@ -247,6 +251,7 @@ const (
 type questions struct {
 	limit int
 	skip  int
+	own   position // of which the generation is told
 	items []question
 }
 
@@ -314,20 +319,22 @@ func encodeQuestions(q *questions) []byte {
 	for i := range q.items {
 		items = q.items[i].append(items)
 	}
-	w := message(3)
+	w := message(4)
 	w.Uint(uint64(q.limit))
 	w.Uint(uint64(q.skip))
+	writeGeneration(w, &q.own)
 	w.Bytes(items)
 	return w.Done()
 }
 
 func decodeQuestions(b []byte) (*questions, error) {
-	r, err := open(methodPull, b, 3)
+	r, err := open(methodPull, b, 4)
 	if err != nil {
 		return nil, err
 	}
 	const most = 1 << 30
 	q := &questions{limit: count(r, most), skip: count(r, most)}
+	q.own.generation, q.own.plain = readGeneration(r)
 	items := r.Bytes()
 	if err := closed(methodPull, r); err != nil {
 		return nil, err

@@ -7,8 +7,8 @@ import (
 // methodStream asks for all keys from a position on, in the order of the index.
 const methodStream = "antientropy/stream"
 
-// stream: [version, limit, position, skip]
-// → [version, position, skip, left, [key, state, ...], [key, size, reason, ...]].
+// stream: [version, limit, position, skip, generation or nil]
+// → [version, position, skip, left, [key, state, ...], [key, size, reason, ...]], or elsewhere.
 
 // A Cursor is how far a peer's keys have been streamed: all before a position, and
 // so many at it. The zero Cursor is the start.
@@ -54,22 +54,31 @@ func (w *withheld) err(limit int) error {
 	return &RefusedError{Reason: w.reason}
 }
 
-func encodeStream(limit int, from Cursor) []byte {
-	w := message(3)
-	w.Uint(uint64(limit))
-	w.Uint(uint64(from.at))
-	w.Uint(uint64(from.skip))
+// A request of a stream: from where on, by whom.
+type starting struct {
+	limit int
+	from  Cursor
+	own   position // of which the generation is told
+}
+
+func encodeStream(q *starting) []byte {
+	w := message(4)
+	w.Uint(uint64(q.limit))
+	w.Uint(uint64(q.from.at))
+	w.Uint(uint64(q.from.skip))
+	writeGeneration(w, &q.own)
 	return w.Done()
 }
 
-func decodeStream(b []byte) (limit int, from Cursor, err error) {
-	r, err := open(methodStream, b, 3)
+func decodeStream(b []byte) (*starting, error) {
+	r, err := open(methodStream, b, 4)
 	if err != nil {
-		return 0, Cursor{}, err
+		return nil, err
 	}
-	limit = count(r, 1<<30)
-	from = Cursor{at: merkle.Position(r.Uint()), skip: count(r, 1<<30)}
-	return limit, from, closed(methodStream, r)
+	q := &starting{limit: count(r, 1<<30)}
+	q.from = Cursor{at: merkle.Position(r.Uint()), skip: count(r, 1<<30)}
+	q.own.generation, q.own.plain = readGeneration(r)
+	return q, closed(methodStream, r)
 }
 
 func encodeStreamed(s *streamed) []byte {

@@ -1,6 +1,7 @@
 package antientropy
 
 import (
+	"iter"
 	"strconv"
 	"time"
 
@@ -31,6 +32,17 @@ type Events struct {
 	// or at the peer. It stays as it is, is tried again in later exchanges, and does
 	// not keep other keys from being exchanged.
 	OnRefused func(Refused)
+
+	// OnCollected is told of every collection that this node has led: whether it has
+	// forgotten something, or for whom everybody waits.
+	OnCollected func(Collected)
+
+	// OnSetAside is told of every key of a store that was emptied, since the node was away
+	// for longer than the others keep records, or had gone another way than they. The
+	// store is being filled again as it is told. What it held is nowhere else any more
+	// unless the peers have it, among it what was written here and had reached nobody:
+	// an application that wants it writes it again, as it finds right.
+	OnSetAside func(SetAside)
 }
 
 // A Strategy is how an exchange finds out what to send.
@@ -80,6 +92,9 @@ type Exchange struct {
 	BytesSent     int // of requests, without what the transport adds
 	BytesReceived int // of responses, likewise
 	RoundTrips    int
+
+	Records    int  // settled, here or at the peer, for both to come to one generation
+	Readmitted bool // this store was emptied and set to the peer's generation, and its content told to OnSetAside
 }
 
 // A PeerDown says that a peer did not answer, and why.
@@ -100,6 +115,28 @@ type Refused struct {
 	Peer transport.NodeID // with whom the exchange was
 	Key  string
 	Err  error // *[TooLargeError], *[RefusedError] from the peer, or what the Store said
+}
+
+// A SetAside is one key of what a store held that was emptied.
+type SetAside struct {
+	Peer  transport.NodeID // whose generation was taken on
+	Key   string
+	State []byte // encoded, as the Store has it
+}
+
+func (e *Events) collected(c Collected) {
+	if e.OnCollected != nil {
+		e.OnCollected(c)
+	}
+}
+
+func (e *Events) setAside(peer transport.NodeID, aside iter.Seq2[string, []byte]) {
+	if e.OnSetAside == nil || aside == nil {
+		return
+	}
+	for key, state := range aside {
+		e.OnSetAside(SetAside{Peer: peer, Key: key, State: state})
+	}
 }
 
 func (e *Events) exchange(x Exchange) {
@@ -141,6 +178,10 @@ func (n *news) peerUp(id transport.NodeID) { *n = append(*n, func(e *Events) { e
 func (n *news) peerDown(d PeerDown)        { *n = append(*n, func(e *Events) { e.peerDown(d) }) }
 func (n *news) dropped(d Dropped)          { *n = append(*n, func(e *Events) { e.dropped(d) }) }
 func (n *news) refused(r Refused)          { *n = append(*n, func(e *Events) { e.refused(r) }) }
+func (n *news) collected(c Collected)      { *n = append(*n, func(e *Events) { e.collected(c) }) }
+func (n *news) setAside(peer transport.NodeID, aside iter.Seq2[string, []byte]) {
+	*n = append(*n, func(e *Events) { e.setAside(peer, aside) })
+}
 
 // tell tells everything and starts anew.
 func (n *news) tell(e *Events) {

@@ -3,6 +3,7 @@ package antientropy
 import (
 	"context"
 	"errors"
+	"iter"
 	"slices"
 	"time"
 
@@ -64,6 +65,7 @@ func (l *Loop) exchange(ctx context.Context, p *peer, background bool) (Exchange
 		return Exchange{Peer: p.id, Err: err}, err
 	}
 	defer d.exit()
+	l.membership()
 	start := time.Now()
 	l.begin(d, start)
 	round, err := l.drive(ctx, d)
@@ -145,6 +147,8 @@ func (l *Loop) begin(d *driving, now time.Time) {
 		insistAll:  p.leave == nil, // no deltas, and no next round, to leave anything to
 		Refused:    func(r Refused) { l.refused(&d.news, r) },
 		InFlight:   func(key string) bool { return l.holds(p.id, key) },
+		Membership: &l.place,
+		SetAside:   func(aside iter.Seq2[string, []byte]) { l.readmitted(d, aside) },
 		Learned:    func(key string, novel []byte) { _ = l.put(&d.news, arrival{from: p.id, key: key, novel: novel}) },
 	}
 }
@@ -269,6 +273,7 @@ func (l *Loop) end(ctx context.Context, d *driving, round *Round, x Exchange) {
 	defer l.mu.Unlock()
 	p := d.peer
 	l.add(p, x)
+	p.apart = isApart(x.Err)
 	switch {
 	case x.Err == nil:
 		if d.runs == l.runs && l.running {
@@ -283,7 +288,7 @@ func (l *Loop) end(ctx context.Context, d *driving, round *Round, x Exchange) {
 		p.failures++
 		signal(p.failed)
 	}
-	if x.Err != nil && !d.waited { // it still needs a reconciliation
+	if x.Err != nil && (!d.waited || isApart(x.Err)) { // it still needs a reconciliation
 		l.drop(&d.news, p, x.Err)
 	}
 	if p.leave != nil && p.failures == 0 && l.out.Closed(p.id) {

@@ -102,7 +102,7 @@ func FuzzHandler(f *testing.F) {
 		_ = round.Step(f.Context(), resp)
 	}
 	f.Add(uint8(6), []byte{0x90})
-	f.Add(uint8(5), encodeStream(1<<20, Cursor{}))
+	f.Add(uint8(5), encodeStream(&starting{limit: 1 << 20}))
 	f.Add(uint8(1), encodeDeltas([]*delta{{entry: entry{"k", encodeSet(3)}, age: time.Hour}}, 0, 0))
 	sender := Broadcast{Self: 1}
 	sender.Open("peer")

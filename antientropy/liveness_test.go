@@ -29,7 +29,7 @@ func TestAFailedExchangeIsNotTheLast(t *testing.T) {
 		"too large": failing(transport.ErrTooLarge),
 		"incomparable": func(ctx context.Context, _ transport.NodeID, method string, _ func() ([]byte, error)) ([]byte, error) {
 			start := initiate(newSets().Index(), nil, small).Start()
-			return (&Responder{Store: foreign}).ServeCall(ctx, "a", method, encodeReconcile(1, start))
+			return (&Responder{Store: foreign}).ServeCall(ctx, "a", method, encodeReconcile(1, &position{plain: true}, start))
 		},
 		"unreachable": failing(transport.ErrUnreachable),
 	} {

@@ -22,7 +22,8 @@ type Loop struct {
 	//
 	// that yields its local updates, each a key with its delta (nil: load the state),
 	// Run sends those to the peers at once. Without it call Push, or updates travel
-	// by reconciliation alone.
+	// by reconciliation alone. If it is a [Follower], it forgets what the others have
+	// agreed to forget.
 	Store Store
 
 	// Peers returns the nodes to agree with, this one not among them. It is asked at
@@ -32,6 +33,14 @@ type Loop struct {
 
 	// Caller reaches the peers.
 	Caller transport.Caller
+
+	// Epoch returns the members who agree on what to forget; see [Epoch]. If nil, this
+	// node is none of them. It is called often, from several goroutines, and must not call
+	// the Loop. The Store of a member is a [Collector].
+	Epoch func() Epoch
+
+	// Self is the name by which the others call this node. Needed for Epoch alone.
+	Self transport.NodeID
 
 	// Propagation is how updates go from node to node. If zero, [Eager].
 	Propagation Propagation
@@ -99,6 +108,11 @@ type Loop struct {
 	by       [allStrategies]Counts
 	refusals uint64
 	tooLarge uint64
+
+	place      Membership
+	placed     sync.Once
+	collecting chan struct{} // a token for who collects
+	collected  collected
 }
 
 // Handler returns the handler of the calls of peers, for methods that start with
@@ -114,12 +128,15 @@ func (l *Loop) Handler() transport.Handler {
 		Refused: func(r Refused) {
 			l.telling(func(n *news) { l.refused(n, r) })
 		},
+		Outdated: func(peer transport.NodeID) { l.Kick(peer) },
 		arriving: l.arriving,
 		arrived: func(ticket uint64, a arrival) {
 			l.telling(func(n *news) { l.arrived(n, ticket, a) })
 		},
 	}
+	r.Membership = &l.place
 	return transport.HandlerFunc(func(ctx context.Context, from transport.NodeID, method string, req []byte) ([]byte, error) {
+		l.membership()
 		l.heard(from)
 		if method == methodTree && l.Propagation == Lazy {
 			return l.serveTree(ctx, from, req)
@@ -247,6 +264,7 @@ func (l *Loop) setup() {
 	l.bucket = newBucket(l.BytesPerSecond, maxMessage(l.MaxMessage))
 	l.changed = make(chan struct{})
 	l.hurry, l.filling = make(chan struct{}, 1), make(chan struct{}, 1)
+	l.collecting = make(chan struct{}, 1)
 	if l.pace.Concurrent > 0 {
 		l.slots = make(chan struct{}, l.pace.Concurrent)
 	}
@@ -287,6 +305,8 @@ func (l *Loop) check() error {
 		return errors.New("antientropy: Loop without a Store")
 	case l.Caller == nil:
 		return errors.New("antientropy: Loop without a Caller")
+	case l.Epoch != nil && l.Self == "":
+		return errors.New("antientropy: Loop with an Epoch and without a Self")
 	}
 	return nil
 }

@@ -45,6 +45,17 @@ type Pace struct {
 	// short one, by which a peer that does not answer is noticed: it is given four
 	// times what it took the last time, but at least a second, if that is less.
 	Timeout time.Duration
+
+	// CollectEvery is the time from one [Loop.Collect] to the next, give or take a tenth,
+	// at the member of the [Epoch] that proposes. If zero, one minute; if negative,
+	// nothing is collected but by hand.
+	CollectEvery time.Duration
+
+	// Quiet is how long a deletion must have been left alone before it is proposed to be
+	// forgotten. It should be longer than updates take to get everywhere, or they are
+	// lifted over what was forgotten meanwhile, which is right and costs a little. If
+	// zero, one minute; if negative, no time.
+	Quiet time.Duration
 }
 
 // LAN returns the Pace for peers within a data centre: differences are looked for
@@ -53,6 +64,7 @@ func LAN() Pace {
 	return Pace{
 		Interval: time.Second, MinInterval: 100 * time.Millisecond, Fanout: 1, Concurrent: 4,
 		GiveWay: 100 * time.Millisecond, PushDelay: 5 * time.Millisecond, Patience: 300 * time.Millisecond, Timeout: 5 * time.Second,
+		CollectEvery: time.Minute, Quiet: time.Minute,
 	}
 }
 
@@ -63,6 +75,7 @@ func WAN() Pace {
 	return Pace{
 		Interval: 10 * time.Second, MinInterval: time.Second, Fanout: 1, Concurrent: 2,
 		GiveWay: time.Second, PushDelay: 50 * time.Millisecond, Patience: 2 * time.Second, Timeout: 15 * time.Second,
+		CollectEvery: 10 * time.Minute, Quiet: 10 * time.Minute,
 	}
 }
 
@@ -77,6 +90,8 @@ func (p Pace) filled() Pace {
 	p.PushDelay = max(0, cmp.Or(p.PushDelay, d.PushDelay))
 	p.Patience = positive(p.Patience, d.Patience)
 	p.Timeout = positive(p.Timeout, d.Timeout)
+	p.CollectEvery = cmp.Or(p.CollectEvery, d.CollectEvery)
+	p.Quiet = max(0, cmp.Or(p.Quiet, d.Quiet))
 	return p
 }
 

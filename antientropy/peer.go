@@ -27,6 +27,7 @@ type peer struct {
 	abandon   context.CancelFunc // ends the push under way; nil if there is none
 	reached   standing
 	failures  int            // reconciliations in a row that failed
+	apart     bool           // the last one, because of its generation
 	lastTry   time.Time      // start of the last reconciliation
 	lastSync  time.Time      // end of the last that succeeded
 	roundTrip time.Duration  // of the last first call of a reconciliation

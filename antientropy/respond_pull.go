@@ -22,6 +22,9 @@ func (s *Responder) pull(ctx context.Context, from transport.NodeID, req []byte)
 	if err != nil {
 		return nil, err
 	}
+	if s.apart(q.own) {
+		return encodeElsewhere(new(elsewhere)), nil
+	}
 	limit := min(maxMessage(q.limit), maxMessage(s.MaxMessage))
 	p := &pulling{Responder: s, from: from, limit: limit, used: messageOverhead, index: s.Store.Index()}
 	skip := q.skip

@@ -19,11 +19,15 @@ type streaming struct {
 
 // stream sends the keys from a cursor on, as many as fit.
 func (s *Responder) stream(ctx context.Context, from transport.NodeID, req []byte) ([]byte, error) {
-	asked, cursor, err := decodeStream(req)
+	q, err := decodeStream(req)
 	if err != nil {
 		return nil, err
 	}
-	p := &streaming{Responder: s, from: from, limit: min(maxMessage(asked), maxMessage(s.MaxMessage)), used: messageOverhead}
+	if s.apart(q.own) {
+		return encodeElsewhere(new(elsewhere)), nil
+	}
+	cursor := q.from
+	p := &streaming{Responder: s, from: from, limit: min(maxMessage(q.limit), maxMessage(s.MaxMessage)), used: messageOverhead}
 	index := s.Store.Index()
 	rest := merkle.Range{From: cursor.at, To: math.MaxUint64}
 	at, here := cursor.at, 0 // keys seen at this position

@@ -32,6 +32,14 @@ type Responder struct {
 	// Refused, if not nil, is told of every key that the Store refused.
 	Refused func(Refused)
 
+	// Membership is that of this node, and its rounds. If nil, it is no member; then what
+	// is known of generations is not kept.
+	Membership *Membership
+
+	// Outdated, if not nil, is told of a peer that called, whose generation prevails over
+	// the one of this node: a Round with it is to readmit this node.
+	Outdated func(peer transport.NodeID)
+
 	// arriving and arrived, if not nil, take the place of Learned: they are called
 	// before and after each merge of a push, in pairs, and may keep an order among
 	// those of several calls.
@@ -56,25 +64,36 @@ func (s *Responder) ServeCall(ctx context.Context, from transport.NodeID, method
 	case methodTree:
 		return s.tree(ctx, from, req)
 	case methodReconcile:
-		return s.reconcile(req)
+		return s.reconcile(ctx, from, req)
 	case methodPull:
 		return s.pull(ctx, from, req)
 	case methodStream:
 		return s.stream(ctx, from, req)
+	case methodSettle:
+		return s.settle(ctx, from, req)
+	case methodPrepare:
+		return s.prepare(ctx, from, req)
 	}
 	return nil, fmt.Errorf("antientropy: %w: %q", transport.ErrUnknownMethod, cut(method, maxToldKey))
 }
 
-func (s *Responder) reconcile(req []byte) ([]byte, error) {
-	_, msg, err := decodeReconcile(req)
+func (s *Responder) reconcile(ctx context.Context, from transport.NodeID, req []byte) ([]byte, error) {
+	_, theirs, msg, err := decodeReconcile(req)
 	if err != nil {
 		return nil, err
+	}
+	e, together, err := s.meet(ctx, from, theirs)
+	if err != nil {
+		return nil, err
+	}
+	if !together {
+		return encodeElsewhere(e), nil
 	}
 	reply, err := answer(s.Store.Index(), maxMessage(s.MaxMessage)-messageOverhead, msg)
 	if err != nil {
 		return nil, fmt.Errorf("antientropy: reconcile: %w", err)
 	}
-	return encodeReconciled(reply), nil
+	return encodeReconciled(e.standing, reply), nil
 }
 
 func (s *Responder) push(ctx context.Context, from transport.NodeID, req []byte) ([]byte, error) {

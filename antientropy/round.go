@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 
 	"github.com/eventual-go/eventual/merkle"
@@ -49,6 +50,14 @@ type RoundConfig struct {
 
 	// Refused, if not nil, is told of each key that could not be exchanged.
 	Refused func(Refused)
+
+	// Membership is that of this node, and its [Responder]. If nil, it is no member.
+	Membership *Membership
+
+	// SetAside, if not nil, is given all that the store held when the round had to empty
+	// it, each key with its state, to be ranged over once, at any time. It may be called
+	// once.
+	SetAside func(aside iter.Seq2[string, []byte])
 }
 
 // A Round is the side that starts one reconciliation with one peer, as a state
@@ -103,6 +112,10 @@ type Round struct {
 	held  *entry   // the first of them, loaded but not sent: it did not fit
 	batch []*entry // the push under way
 
+	own, theirs position
+	leading     int // records sent to the peer
+	alignments  int
+
 	result Exchange
 }
 
@@ -120,6 +133,9 @@ func NewRound(store Store, cfg RoundConfig) *Round {
 	for _, at := range cfg.Insist {
 		r.insist[place(at)] = true
 	}
+	if cfg.Membership == nil {
+		r.cfg.Membership = new(Membership)
+	}
 	r.begin()
 	if r.resumes() {
 		r.cursor = cfg.Resume
@@ -129,14 +145,17 @@ func NewRound(store Store, cfg RoundConfig) *Round {
 
 // begin begins the comparison.
 func (r *Round) begin() {
-	index := r.store.Index()
+	index := r.snapshot()
 	r.hasher, r.keys = index.Hasher(), index.Len()
-	r.session = initiate(index, r.cfg.Ranges, r.limit-messageOverhead)
+	r.session = initiate(index, r.cfg.Ranges, r.limit-r.head())
 	r.ask("", nil)
 	if start := r.session.Start(); len(start) > 0 {
-		r.ask(methodReconcile, encodeReconcile(r.cfg.Session, start))
+		r.ask(methodReconcile, encodeReconcile(r.cfg.Session, &r.own, start))
 	}
 }
+
+// head is how much of a request is taken by what it says beside its purpose.
+func (r *Round) head() int { return messageOverhead + len(r.own.generation) }
 
 // Next returns the request to send next, again the same until Step was given its
 // response: so a call that failed may be repeated. more is false when the round
@@ -147,29 +166,43 @@ func (r *Round) Next() (method string, req []byte, more bool) {
 
 // Step takes the response to what Next returned. Its error ends the round: the
 // peer's response was not to be understood (*[CorruptError], [ErrVersion], or one
-// of the session), or it is that of ctx. A key that fails is told to
+// of the session), the two cannot come to one generation now (*[GenerationError], or
+// what the Store says), or it is that of ctx. A key that fails is told to
 // RoundConfig.Refused instead, and the round goes on. The response is not kept.
 func (r *Round) Step(ctx context.Context, resp []byte) error {
 	r.result.RoundTrips++
 	r.result.BytesSent += len(r.req)
 	r.result.BytesReceived += len(resp)
-	var err error
-	switch r.method {
-	case methodReconcile:
-		err = r.compared(ctx, resp)
-	case methodPull:
-		err = r.pulled(ctx, resp)
-	case methodPush:
-		err = r.pushed(ctx, resp)
-	case methodStream:
-		err = r.streamed(ctx, resp)
-	default:
-		err = errors.New("antientropy: response to a round that is over")
-	}
+	err := r.stepped(ctx, resp)
 	if err != nil {
 		r.ask("", nil)
 	}
 	return err
+}
+
+func (r *Round) stepped(ctx context.Context, resp []byte) error {
+	switch r.method {
+	case methodPush:
+		return r.pushed(ctx, resp)
+	case methodSettle:
+		return r.led(resp)
+	case "":
+		return errors.New("antientropy: response to a round that is over")
+	}
+	if isElsewhere(resp) {
+		e, err := decodeElsewhere(r.method, resp)
+		if err != nil {
+			return err
+		}
+		return r.apartFrom(ctx, e)
+	}
+	switch r.method {
+	case methodPull:
+		return r.pulled(ctx, resp)
+	case methodStream:
+		return r.streamed(ctx, resp)
+	}
+	return r.compared(ctx, resp)
 }
 
 // Result is what the round has done so far. Err and Duration are left to the one
@@ -195,10 +228,11 @@ func (r *Round) ask(method string, req []byte) { r.method, r.req = method, req }
 // that is finished, or there is much to repair first.
 func (r *Round) compared(ctx context.Context, resp []byte) error {
 	const much = 1 << 14
-	msg, err := decodeReconciled(resp)
+	standing, msg, err := decodeReconciled(resp)
 	if err != nil {
 		return err
 	}
+	r.together(standing)
 	if r.next, err = r.session.Step(msg); err != nil {
 		return fmt.Errorf("antientropy: reconcile: %w", err)
 	}
@@ -223,7 +257,7 @@ func (r *Round) compare() {
 		r.ask("", nil)
 		return
 	}
-	r.ask(methodReconcile, encodeReconcile(r.cfg.Session, r.next))
+	r.ask(methodReconcile, encodeReconcile(r.cfg.Session, &r.own, r.next))
 	r.next = nil
 }
 

@@ -31,14 +31,14 @@ func (r *Round) pull(ctx context.Context) error {
 		r.compare()
 		return nil
 	}
-	r.ask(methodPull, encodeQuestions(&questions{limit: r.limit, skip: r.skip, items: r.asked}))
+	r.ask(methodPull, encodeQuestions(&questions{limit: r.limit, skip: r.skip, own: r.own, items: r.asked}))
 	return nil
 }
 
 // askAgain brings what is left over from the last pull up to date, as our side has
 // moved on, and returns what it takes. What no longer fits waits for the next pull.
 func (r *Round) askAgain(index *merkle.Tree) (size int) {
-	size = messageOverhead
+	size = r.head()
 	for i := range r.asked {
 		q := &r.asked[i]
 		q.own = heldAt(index, q.at)

@@ -46,7 +46,7 @@ func (r *Round) seek(c Cursor) {
 // stream asks for the keys from the cursor on.
 func (r *Round) stream() {
 	r.todo, r.next = nil, nil
-	r.ask(methodStream, encodeStream(r.limit, r.cursor))
+	r.ask(methodStream, encodeStream(&starting{limit: r.limit, from: r.cursor, own: r.own}))
 }
 
 // streamed merges what the peer sent, and asks for the rest, or compares anew.

@@ -34,6 +34,9 @@ func (l *Loop) Run(ctx context.Context) error {
 	if l.Propagation == Lazy {
 		work.Go(func() { l.mend(ctx) })
 	}
+	if l.Epoch != nil && l.pace.CollectEvery > 0 {
+		work.Go(func() { l.collectNowAndThen(ctx) })
+	}
 	return l.conduct(ctx, &work)
 }
 

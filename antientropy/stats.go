@@ -22,6 +22,7 @@ type Counts struct {
 	BytesReceived   uint64
 	RoundTrips      uint64
 	Dropped         uint64 // times that waiting deltas were dropped
+	Records         uint64 // settled, here or at the peer, to come to one generation
 }
 
 func (c *Counts) add(x Exchange) {
@@ -41,6 +42,7 @@ func (c *Counts) add(x Exchange) {
 	c.BytesSent += uint64(x.BytesSent)
 	c.BytesReceived += uint64(x.BytesReceived)
 	c.RoundTrips += uint64(x.RoundTrips)
+	c.Records += uint64(x.Records)
 }
 
 // Stats are a Loop's counts at one moment.
@@ -51,6 +53,8 @@ type Stats struct {
 	TooLarge uint64                // of those, states or deltas that did not fit into a message
 	Delays   Delays                // of the updates of others, until they arrived here
 	Peers    []PeerStats           // by peer
+
+	Collection CollectionStats
 }
 
 // PeerStats are the counts of one peer.
@@ -80,9 +84,10 @@ func (l *Loop) add(p *peer, x Exchange) {
 // Stats returns the counts up to now. Its peers are those of Loop.Peers, and others
 // while an Exchange with them goes on.
 func (l *Loop) Stats() Stats {
+	collection := l.collectionStats()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s := Stats{Counts: l.totals, By: l.by, Delays: l.delays, Refused: l.refusals, TooLarge: l.tooLarge}
+	s := Stats{Counts: l.totals, By: l.by, Delays: l.delays, Refused: l.refusals, TooLarge: l.tooLarge, Collection: collection}
 	for id, p := range l.peers {
 		s.Peers = append(s.Peers, PeerStats{
 			Peer:      id,

@@ -1,0 +1,177 @@
+package antientropy
+
+import "context"
+
+// poll asks whether all members are of one epoch and generation.
+func (c *Collection) poll(ctx context.Context) error {
+	c.generation = c.f.Generation()
+	c.standing, c.proposal = c.m.standingAt(c.generation), nil
+	c.result.HeldUp = nil
+	return c.start(ctx, polling)
+}
+
+func (c *Collection) polled(ctx context.Context, resp []byte) error {
+	a, err := decodePrepared(resp)
+	if err != nil {
+		return c.heldUp(ctx, err)
+	}
+	switch a.status {
+	case statusReady:
+		c.m.vouched(c.f, c.generation, a.standing)
+		return c.next(ctx)
+	case statusElsewhere:
+		return c.bringTogether(ctx, a)
+	}
+	return c.heldUp(ctx, a.err(c.others[c.at], c.epoch.Number, c.generation))
+}
+
+// bringTogether has this node or the member take the records that it lacks.
+func (c *Collection) bringTogether(ctx context.Context, a *prepared) error {
+	apart := a.err(c.others[c.at], c.epoch.Number, c.generation)
+	if c.moves++; c.moves > maxMoves {
+		return c.heldUp(ctx, apart)
+	}
+	if len(a.parts) > 0 {
+		own, n, err := c.m.settle(ctx, c.f, c.others[c.at], a.standing, a.parts)
+		if err != nil || n > 0 || own.generation != c.generation {
+			return c.again(ctx, err)
+		}
+		return c.heldUp(ctx, apart)
+	}
+	records, err := lead(c.f, a.generation, c.limit)
+	if err == nil && len(records) == 0 {
+		err = apart
+	}
+	if err != nil {
+		return c.heldUp(ctx, err)
+	}
+	c.stage, c.theirs = leading, a.generation
+	c.method, c.req = methodSettle, encodeSettle(c.standing, records)
+	return nil
+}
+
+// again asks all once more, since this node has come to another generation.
+func (c *Collection) again(ctx context.Context, err error) error {
+	if err != nil {
+		return err
+	}
+	return c.poll(ctx)
+}
+
+// told takes the answer of a member that was sent records.
+func (c *Collection) told(ctx context.Context, resp []byte) error {
+	p, err := decodeSettled(resp)
+	switch {
+	case err != nil:
+		return c.heldUp(ctx, err)
+	case c.stage == leading && p.takes && p.generation != c.theirs:
+		c.stage = polling
+		c.ask()
+		return nil
+	case c.stage == telling && p.takes && p.generation == c.generation:
+		return c.next(ctx)
+	}
+	return c.heldUp(ctx, &GenerationError{Peer: c.others[c.at], Own: c.generation, Theirs: p.generation})
+}
+
+// together goes on if nobody is missing: now the epoch vouches for the generation.
+func (c *Collection) together(ctx context.Context) error {
+	if len(c.result.HeldUp) > 0 {
+		c.stage = over
+		return nil
+	}
+	if err := c.m.confirm(ctx, c.f, c.epoch, c.generation); err != nil {
+		return err
+	}
+	c.standing = c.epoch.Number
+	return c.propose(ctx)
+}
+
+// propose has the members prepare what there is to forget, this one first.
+func (c *Collection) propose(ctx context.Context) error {
+	if c.stage = over; len(c.result.HeldUp) > 0 || c.result.Records >= maxCollected {
+		return nil
+	}
+	c.proposal = c.c.Propose(c.limit-epochOverhead, c.cfg.Quiet)
+	if len(c.proposal) == 0 {
+		return nil
+	}
+	reply, err := c.m.promise(ctx, c.c, c.epoch, c.proposal)
+	if err != nil {
+		return err
+	}
+	c.replies = append(c.replies[:0], reply)
+	return c.start(ctx, preparing)
+}
+
+func (c *Collection) prepared(ctx context.Context, resp []byte) error {
+	a, err := decodePrepared(resp)
+	switch {
+	case err != nil:
+		return c.heldUp(ctx, err)
+	case a.status != statusReady:
+		return c.heldUp(ctx, a.err(c.others[c.at], c.epoch.Number, c.generation))
+	}
+	c.replies = append(c.replies, append([]byte(nil), a.parts[0]...))
+	return c.next(ctx)
+}
+
+// conclude decides, and tells the others.
+func (c *Collection) conclude(ctx context.Context) (err error) {
+	c.stage = over
+	if c.record, err = c.m.conclude(ctx, c.f, c.c, c.epoch, c.proposal, c.replies); err != nil || c.record == nil {
+		return err
+	}
+	c.result.Records++
+	c.generation, c.proposal = c.f.Generation(), nil
+	if _, err := fitting([][]byte{c.record}, c.limit); err != nil {
+		for _, peer := range c.others {
+			c.result.HeldUp = append(c.result.HeldUp, HeldUp{Peer: peer, Err: err})
+		}
+		return nil
+	}
+	return c.start(ctx, telling)
+}
+
+// inEpoch calls f while the epoch is still the one of the collection, and remains so.
+func (m *Membership) inEpoch(ctx context.Context, e Epoch, f func() error) error {
+	leave, err := m.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	if now := m.now(); now.Number != e.Number {
+		return &EpochError{Peer: m.Self, Own: e.Number, Theirs: now.Number}
+	}
+	return f()
+}
+
+// confirm notes that all members of an epoch are of this generation.
+func (m *Membership) confirm(ctx context.Context, f Follower, e Epoch, generation string) error {
+	return m.inEpoch(ctx, e, func() error {
+		if now := f.Generation(); now != generation {
+			return &GenerationError{Peer: m.Self, Own: generation, Theirs: now}
+		}
+		m.vouched(f, generation, e.Number)
+		return nil
+	})
+}
+
+// promise prepares a proposal of this node's own.
+func (m *Membership) promise(ctx context.Context, c Collector, e Epoch, proposal []byte) (reply []byte, err error) {
+	err = m.inEpoch(ctx, e, func() (err error) {
+		reply, err = c.Prepare(ctx, proposal)
+		return err
+	})
+	return reply, err
+}
+
+func (m *Membership) conclude(ctx context.Context, f Follower, c Collector, e Epoch, proposal []byte, replies [][]byte) (record []byte, err error) {
+	err = m.inEpoch(ctx, e, func() (err error) {
+		if record, err = c.Conclude(ctx, proposal, replies); err == nil && record != nil {
+			m.followed(f.Generation(), e.Number)
+		}
+		return err
+	})
+	return record, err
+}
