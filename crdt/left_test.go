@@ -1,0 +1,94 @@
+package crdt_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/eventual-go/eventual/crdt"
+	"github.com/eventual-go/eventual/vclock"
+)
+
+// What departed replicas left is as good a cut as the whole, and no larger than it must be.
+func TestTrap16_WhatTheDepartedLeftIsACut(t *testing.T) {
+	a, b, heir := vclock.Named("a"), vclock.Named("b"), vclock.Named("heir")
+	kinds := crdt.Standard()
+	v := new(crdt.Value)
+	require.Empty(t, encodeValue(t, v.Left(a)))
+
+	set, err := crdt.Ensure[*crdt.ORSet[string]](kinds, v)
+	require.NoError(t, err)
+	for _, e := range []string{"p", "q", "r"} {
+		set.Add(b, e)
+	}
+	require.Empty(t, encodeValue(t, v.Left(a)))
+	set.Add(a, "x")
+	count, err := crdt.Ensure[*crdt.PNCounter](kinds, v)
+	require.NoError(t, err)
+	count.Add(a, 5)
+	count.Add(b, 7)
+	words, err := crdt.Ensure[*crdt.GSet[string]](kinds, v)
+	require.NoError(t, err)
+	words.Add("a word that nobody can inherit")
+
+	left := v.Left(a)
+	require.Less(t, len(encodeValue(t, left)), len(encodeValue(t, v)))
+	one, other := v.Clone(), v.Clone()
+	changed, err := one.Handover(v, heir, a)
+	require.NoError(t, err)
+	require.True(t, changed)
+	_, err = other.Handover(left, heir, a)
+	require.NoError(t, err)
+	require.Equal(t, encodeValue(t, one), encodeValue(t, other))
+	for _, seen := range other.Contexts().All() {
+		require.Zero(t, seen.Max(a))
+	}
+	require.Empty(t, encodeValue(t, other.Left(a)))
+}
+
+func encodeValue(t *testing.T, v *crdt.Value) []byte {
+	t.Helper()
+	b, err := v.AppendBinary(nil)
+	require.NoError(t, err)
+	return b
+}
+
+// A replica may know of an event of a departed one that ended before anybody else heard of it. Nobody can hold it any
+// more, so the handover forgets it.
+func TestTrap16_WhatEndedBeyondTheCutIsForgotten(t *testing.T) {
+	a, heir := vclock.Named("a"), vclock.Named("heir")
+	var set, cut crdt.ORSet[string]
+	cut.Merge(set.Add(a, "x"))
+	set.Add(a, "gone")
+	set.Remove("gone")
+	changed, err := set.Handover(&cut, heir, a)
+	require.NoError(t, err)
+	require.True(t, changed)
+	require.Zero(t, set.Context().Max(a))
+	require.True(t, set.Has("x"))
+
+	var count, before crdt.PNCounter
+	before.Merge(count.Add(a, 3))
+	count.Add(a, 4)
+	count.Reset()
+	changed, err = count.Handover(&before, heir, a)
+	require.NoError(t, err)
+	require.True(t, changed)
+	require.Zero(t, count.Value())
+
+	var reg, old crdt.MVRegister[string]
+	old.Merge(reg.Put(a, nil, "x"))
+	reg.Put(a, reg.Context(), "y")
+	reg.Reset()
+	_, err = reg.Handover(&old, heir, a)
+	require.NoError(t, err)
+	require.True(t, reg.Empty())
+
+	var m, first crdt.ORMap[string]
+	first.Merge(m.Counter("n").Add(a, 1))
+	m.Counter("n").Add(a, 1)
+	m.Remove("n")
+	_, err = m.Handover(&first, heir, a)
+	require.NoError(t, err)
+	require.True(t, m.Empty())
+}

@@ -1,0 +1,116 @@
+package store_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/eventual-go/eventual/crdt"
+	"github.com/eventual-go/eventual/crdt/store"
+	"github.com/eventual-go/eventual/vclock"
+)
+
+// A departed member's entries are handed over, on every replica alike, while the others go on writing; states from
+// before are handed over when they arrive. (four separate Riak bugs come of pruning clocks instead)
+func TestTrap16_EntriesOfTheDepartedPassToAnHeir(t *testing.T) {
+	all := cluster(t, 1<<20, "a", "b")
+	a, b := all[0], all[1]
+	var gone []vclock.ReplicaID
+	var late [][]byte
+	for i := range 5 { // one node that was restarted so often
+		s := store.New(store.Config{Replica: vclock.Named(fmt.Sprint("life", i))})
+		gone = append(gone, s.Replica())
+		late = append(late, add(t, s, "likes", 10), insert(t, s, "tags", fmt.Sprint(i)))
+		spread(t, "likes", s, a, b)
+		spread(t, "tags", s, a, b)
+	}
+	old := load(t, a, "likes")
+	before := len(old)
+	a.Retire(gone...)
+	a.Retire(a.Replica(), vclock.ReplicaID{}) // oneself has not departed, and nobody is nobody
+	add(t, b, "likes", 1)                     // the cut does not have it
+	collect(t, a, b)
+	add(t, a, "likes", 1)
+	for i, delta := range late {
+		merge(t, b, []string{"likes", "tags"}[i%2], delta)
+	}
+	merge(t, b, "likes", old)
+	spread(t, "likes", b, a)
+	spread(t, "likes", a, b)
+	for _, s := range all {
+		require.Equal(t, int64(52), total(t, s, "likes"))
+		require.Len(t, members(t, s, "tags"), 5)
+		for _, key := range []string{"likes", "tags"} {
+			v, err := s.Decode(load(t, s, key))
+			require.NoError(t, err)
+			for _, seen := range v.Contexts().All() {
+				for _, id := range gone {
+					require.Zero(t, seen.Max(id), "%v is still in %s", id, key)
+				}
+			}
+		}
+	}
+	require.Equal(t, a.Index().Root(), b.Index().Root())
+	v, err := a.Decode(load(t, a, "likes"))
+	require.NoError(t, err)
+	require.Less(t, len(encoded(t, v)), before)
+
+	require.Nil(t, a.Propose(1<<20, 0), "nothing is left of them")
+}
+
+func encoded(t *testing.T, v *crdt.Value) []byte {
+	b, err := v.AppendBinary(nil)
+	require.NoError(t, err)
+	return b
+}
+
+// Another departure later takes the heir of the one before with it.
+func TestTrap16_HeirsDoNotPileUp(t *testing.T) {
+	a := cluster(t, 1<<20, "a")[0]
+	for i := range 4 {
+		s := store.New(store.Config{Replica: vclock.Named(fmt.Sprint("life", i))})
+		_, err := s.Adopt(t.Context(), a.Generation())
+		require.NoError(t, err)
+		add(t, s, "likes", 10)
+		spread(t, "likes", s, a)
+		a.Retire(s.Replica())
+		collect(t, a)
+		require.Nil(t, a.Propose(1<<20, 0))
+	}
+	require.Equal(t, int64(40), total(t, a, "likes"))
+	v, err := a.Decode(load(t, a, "likes"))
+	require.NoError(t, err)
+	for _, seen := range v.Contexts().All() {
+		replicas := map[vclock.ReplicaID]bool{}
+		for span := range seen.All() {
+			replicas[span.Replica] = true
+		}
+		require.Len(t, replicas, 1)
+	}
+}
+
+// Between the promise and the record nothing is taken that would contradict the cut.
+func TestWhatContradictsAPromisedCutIsRefused(t *testing.T) {
+	all := cluster(t, 1<<20, "a", "b", "gone")
+	a, b, gone := all[0], all[1], all[2]
+	add(t, gone, "likes", 10)
+	spread(t, "likes", gone, a, b)
+	a.Retire(gone.Replica())
+	more := add(t, gone, "likes", 1) // it was not gone after all
+	proposal := a.Propose(1<<20, 0)
+	reply, err := b.Prepare(t.Context(), proposal)
+	require.NoError(t, err)
+	_, err = b.Merge(t.Context(), "likes", more)
+	require.ErrorAs(t, err, new(*crdt.HandoverError))
+
+	merge(t, a, "likes", more)
+	own, err := a.Prepare(t.Context(), proposal)
+	require.NoError(t, err)
+	record, err := a.Conclude(t.Context(), proposal, [][]byte{reply, own})
+	require.NoError(t, err)
+	require.Nil(t, record, "the only key of it was refused")
+	merge(t, b, "other", insert(t, a, "other", "x"))
+	collect(t, a, b)
+	require.Equal(t, int64(11), total(t, b, "likes"))
+}
