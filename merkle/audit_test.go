@@ -146,3 +146,29 @@ func TestDoubtsDoNotRace(t *testing.T) {
 	tree.Set("1", state(1))
 	require.True(t, tree.SketchHolds())
 }
+
+// Who doubts and finds that the other side has moved asks for both at once.
+func TestDoubtWhereTheResponderMoved(t *testing.T) {
+	h := merkle.NewHasher(secret)
+	a := numbered(1000)
+	b := apart(rand.New(rand.NewPCG(1, 2)), a, 100)
+	treeB := b.tree(h)
+	treeB.Poison(merkle.Faults(0)["lost remove"])
+	s := merkle.NewSession(a.tree(h), merkle.SessionConfig{})
+	ever := naive(h, a, b, everything)
+	writes := 0
+	_, err := run(s, func(msg []byte) ([]byte, error) {
+		if writes < 2 {
+			writes++
+			b["5"] = state(uint64(writes) << 20)
+			treeB.Set("5", b["5"])
+			maps.Copy(ever, naive(h, a, b, everything))
+		}
+		treeB.Spend()
+		return merkle.NewResponder(treeB, merkle.SessionConfig{}).Step(msg)
+	})
+	require.NoError(t, err)
+	require.True(t, s.Verified())
+	covers(t, ever, s.Diff())
+	require.True(t, treeB.Suspects())
+}

@@ -226,6 +226,9 @@ func (t *Tree) Poison(f Fault) {
 // Use has the sketch used for as long as it takes until a doubt is looked into.
 func (t *Tree) Use() { t.current().health.paid.Add(int64(t.Len())) }
 
+// Spend is the opposite: no doubt is looked into for a while.
+func (t *Tree) Spend() { t.current().health.paid.Store(-int64(t.Len())) }
+
 // Doubt is what a session does that was told what is not so.
 func (t *Tree) Doubt() { t.doubt() }
 
@@ -280,6 +283,24 @@ func (s *Session) LyingCells(ids ...uint64) []byte {
 	}
 	data := t.append([]byte("told"))
 	a := answer{round: s.head.round, answered: 1, state: []byte("lies"), items: []item{{op: opCells, r: Full, data: data}}}
+	return a.encode()
+}
+
+// AsksForCells reports whether the message under way does.
+func (s *Session) AsksForCells() bool { return s.flight[0].kind == taskCells }
+
+// Round is the number of the message under way.
+func (s *Session) Round() uint64 { return s.head.round }
+
+// StrayCells is an answer to a question for cells, consistent in itself, by which the
+// peer has an id beside what this side has.
+func (s *Session) StrayCells(id uint64) []byte {
+	r, c := s.flight[0].r, s.flight[0].climb
+	t := s.tree.table(r, 0, c.want, s.tree.Len())
+	t.add(id, 1)
+	sum, _ := s.tree.Sum(r)
+	state := sum.Add(Fingerprint{Lo: uint64(uint32(id))}).short(stateSize).append(nil, stateSize)
+	a := answer{round: s.head.round, answered: 1, state: state, items: []item{{op: opCells, r: r, data: t.append(state)}}}
 	return a.encode()
 }
 

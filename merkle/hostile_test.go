@@ -234,3 +234,27 @@ func TestOwnIDsAreOfOneKeyEach(t *testing.T) {
 	require.False(t, s.Resolves(merkle.Full, h.ID("5", state(6))))
 	require.Equal(t, half.Contains(h.Position("5")), s.Resolves(half, id))
 }
+
+// Cells that say what is not so are no differences: ids of other ranges, and that
+// nothing differs where nobody asked.
+func TestCellsThatLie(t *testing.T) {
+	h := merkle.NewHasher(secret)
+	a, b := numbered(2000), apart(rand.New(rand.NewPCG(3, 4)), numbered(2000), 100)
+	half := []merkle.Range{{From: 0, To: 1<<63 - 1}}
+	s := merkle.NewSession(a.tree(h), merkle.SessionConfig{Ranges: half})
+	lies := 0
+	_, err := run(s, func(msg []byte) ([]byte, error) {
+		if s.AsksForCells() && lies == 0 {
+			_, err := s.Step(s.EqualAnswer(s.Round()))
+			var bad *merkle.MessageError
+			require.ErrorAs(t, err, &bad)
+			lies++
+			return s.StrayCells(1 << 63), nil
+		}
+		return merkle.NewResponder(b.tree(h), merkle.SessionConfig{}).Step(msg)
+	})
+	require.NoError(t, err)
+	require.Equal(t, 1, lies)
+	require.True(t, s.Verified())
+	requireFound(t, naive(h, a, b, half), s.Diff())
+}

@@ -96,10 +96,11 @@ func TestDifferencesOfOnePart(t *testing.T) {
 		changed bool
 		parts   merkle.Position // the first so many of 16
 		each    int             // bytes for a key that differs
+		rounds  int
 	}{
-		{"lost there", [2]bool{false, true}, false, 8, 6},
-		{"lost here", [2]bool{true, false}, false, 8, 24},
-		{"changed", [2]bool{}, true, 4, 24},
+		{"lost there", [2]bool{false, true}, false, 8, 6, 3},
+		{"lost here", [2]bool{true, false}, false, 4, 15, 5},
+		{"changed", [2]bool{}, true, 2, 22, 6},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			contents := [2]content{maps.Clone(base), maps.Clone(base)}
@@ -124,6 +125,7 @@ func TestDifferencesOfOnePart(t *testing.T) {
 			require.True(t, s.Verified())
 			requireFound(t, naive(h, contents[0], contents[1], everything), s.Diff())
 			require.LessOrEqual(t, tr.sent+tr.received, 1000+c.each*d)
+			require.LessOrEqual(t, tr.rounds, c.rounds)
 		})
 	}
 }
@@ -245,5 +247,25 @@ func TestTrap23_CellsOfTwoStatesAreNotMixed(t *testing.T) {
 		for p := range lasting {
 			require.True(t, found[p], "was different all the time")
 		}
+	}
+}
+
+// A peer that became equal meanwhile is found to be.
+func TestTrap23_EqualByThen(t *testing.T) {
+	h := merkle.NewHasher(secret)
+	part := []merkle.Range{{From: 1 << 60, To: 1<<63 - 1}}
+	for i, ranges := range [][]merkle.Range{part, everything} {
+		a := numbered(5000)
+		treeA, treeB := a.tree(h), apart(rand.New(rand.NewPCG(1, 2)), a, 300).tree(h)
+		s := merkle.NewSession(treeA, merkle.SessionConfig{Ranges: ranges})
+		tr, err := run(s, func(msg []byte) ([]byte, error) {
+			reply, err := merkle.NewResponder(treeB, merkle.SessionConfig{}).Step(msg)
+			treeB = treeA
+			return reply, err
+		})
+		require.NoError(t, err)
+		require.True(t, s.Verified())
+		require.Empty(t, s.Diff())
+		require.Equal(t, 3+i, tr.rounds, "estimate, cells, roots, and doubt of a sketch that promised more")
 	}
 }

@@ -187,6 +187,33 @@ func TestTheCheckFindsWhatShortFingerprintsHide(t *testing.T) {
 	require.Greater(t, hidden, 2, "the case is tested")
 }
 
+// So it does where a session asked for a sketch and got ranges, as the peer's sketch
+// does not go with its tree.
+func TestTheCheckFollowsRefusedSketches(t *testing.T) {
+	h := merkle.NewHasher(secret)
+	hidden := 0
+	for seed := range uint64(10) {
+		a := numbered(3000)
+		b := drift(rand.New(rand.NewPCG(seed, 0)), a, 300)
+		want, treeB := naive(h, a, b, everything), b.tree(h)
+		treeB.Poison(merkle.Faults(0)["told by the sum"])
+		s := merkle.NewSession(a.tree(h), merkle.SessionConfig{}.Width(1))
+		_, err := run(s, func(msg []byte) ([]byte, error) {
+			if s.WholeWidth() {
+				hidden++
+			}
+			treeB.Spend()
+			reply, err := merkle.NewResponder(treeB, merkle.SessionConfig{}).Step(msg)
+			require.NotContains(t, s.Ops(reply), "sketch")
+			return reply, err
+		})
+		require.NoError(t, err)
+		require.True(t, s.Verified())
+		require.Len(t, covers(t, want, s.Diff()), len(want))
+	}
+	require.Positive(t, hidden)
+}
+
 func TestPositionsMayBeShared(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		masks := []merkle.Position{0, 0xf, 0xf000000000000000, 0xff00000000000000, 0x8000000000000001, 0x00000000ffff0000}
@@ -405,6 +432,18 @@ func TestTrap28_NoMessageAboveTheLimit(t *testing.T) {
 			require.Greater(t, tr.longest, limit*3/4, "messages are filled")
 			requireFound(t, want, s.Diff())
 		}
+	}
+	// The hints of some ranges do not fit an answer.
+	var wide []merkle.Range
+	for i := range merkle.Position(8) {
+		wide = append(wide, merkle.Range{From: i<<61 + 1, To: i<<61 + (1<<61 - 1)})
+	}
+	for _, limit := range []int{512, 900} {
+		s := merkle.NewSession(a.tree(h), merkle.SessionConfig{MaxMessage: limit, Ranges: wide})
+		tr, err := run(s, merkle.NewResponder(b.tree(h), merkle.SessionConfig{}).Step)
+		require.NoError(t, err)
+		require.LessOrEqual(t, tr.longest, limit)
+		requireFound(t, naive(h, a, b, wide), s.Diff())
 	}
 	// Many small ranges do not fit the first message either.
 	var ranges []merkle.Range
