@@ -135,15 +135,25 @@ func (s *Store) inherits(r *record, it item) error {
 		return err
 	}
 	var v *crdt.Value
+	self := s.Replica()
 	if e, _ := s.lookup(it.key); e != nil {
 		v = e.value.Clone()
+		if !e.writer.IsZero() {
+			self = e.writer
+		}
 		e.mu.Unlock()
 	} else {
 		v = cut.Clone()
 	}
+	if slices.Contains(r.will.from, self) {
+		return &crdt.HandoverError{Replica: self, Reason: reasonHere}
+	}
 	_, err = v.Handover(cut, r.will.to, r.will.from...)
 	return err
 }
+
+// reasonHere is why a store does not take part in its own departure: it would number its events anew.
+const reasonHere = "has not departed, it writes here"
 
 // turn makes the next era the present one while the keys concerned come along. s.turning is held.
 func (s *Store) turn(next *era, visit func()) {

@@ -12,8 +12,9 @@ import (
 // Retire says that replicas have departed and will never write again: nodes that are gone for good, and what a node
 // called itself before it was restarted. Their entries in clocks and counters, of which there is one in each state that
 // they ever wrote to, pass to an heir, one for all that depart together: the replica that proposes ([Store.Propose])
-// goes through all keys, and the others do the same by its records. Say it where that is; to say it of a replica that
-// goes on writing loses what it writes from then on, since nobody takes it.
+// goes through all keys, and the others do the same by its records. Say it where that is. A member that writes under such
+// an identity refuses, and nothing comes of it; but what a replica that is no member goes on writing is lost, since
+// nobody takes it.
 //
 // Whoever was away may bring their names again in keys that are not known to have them. To say it again has all keys
 // looked at again.

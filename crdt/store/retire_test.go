@@ -114,3 +114,31 @@ func TestWhatContradictsAPromisedCutIsRefused(t *testing.T) {
 	collect(t, a, b)
 	require.Equal(t, int64(11), total(t, b, "likes"))
 }
+
+// A member that is said to have departed knows better: it would number its events anew.
+func TestTrap14_WhoWritesHasNotDeparted(t *testing.T) {
+	all := cluster(t, 1<<20, "a", "b")
+	a, b := all[0], all[1]
+	add(t, b, "likes", 10)
+	insert(t, b, "tags", "x")
+	spread(t, "likes", b, a)
+	spread(t, "tags", b, a)
+	a.Retire(b.Replica())
+	proposal := a.Propose(1<<20, 0)
+	reply, err := b.Prepare(t.Context(), proposal)
+	require.NoError(t, err)
+	own, err := a.Prepare(t.Context(), proposal)
+	require.NoError(t, err)
+	record, err := a.Conclude(t.Context(), proposal, [][]byte{reply, own})
+	require.NoError(t, err)
+	require.Nil(t, record)
+
+	_, err = a.Prepare(t.Context(), proposal)
+	require.NoError(t, err)
+	forced, err := a.Conclude(t.Context(), proposal, [][]byte{own})
+	require.NoError(t, err)
+	err = b.Settle(t.Context(), forced)
+	require.ErrorAs(t, err, new(*crdt.HandoverError))
+	merge(t, a, "other", insert(t, a, "other", "y"))
+	require.NotEqual(t, a.Generation(), b.Generation())
+}
