@@ -25,7 +25,8 @@ type (
 	events  = crdttest.Events
 )
 
-// bound is how many events the histories have of which all are checked. With 4 it takes a minute.
+// bound is how many events the histories have of which all are checked. With 4 it takes up to two minutes a type, and
+// most of an hour for ORMap.
 var bound = flag.Int("oracle.events", 3, "check all histories of so many events")
 
 // exhaust checks all histories up to the bound on 3 replicas, and random longer ones.
