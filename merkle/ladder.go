@@ -15,7 +15,7 @@ const (
 	maxGrowths  = 3 // of a table that could not be read
 	maxRestarts = 2 // because the peer's tree changed
 
-	keysPerDifference = 1 << 10 // more are not read to find one: ranges find few faster
+	keysPerDifference = 1 << 10 // more of a large range are not read: ranges find few faster
 )
 
 // climb is the state of a session in one range on this rung.
@@ -94,14 +94,14 @@ func (s *Session) estimate(r Range, c *climb, theirs *estimator) (d int, whole b
 // choose decides how to go on in r, of which about d ids differ.
 func (s *Session) choose(r Range, c *climb, d int, whole bool) []task {
 	_, n := s.tree.Sum(r)
-	switch worth := n <= keysPerDifference*d; {
+	switch {
 	case d > n:
 		s.checks = append(s.checks, r)
 		return lists(r, n)
-	case whole && 5*d <= 4*c.most && (worth || c.depth < 0):
+	case whole && 5*d <= 4*c.most:
 		c.want = min(wanted(d), c.most)
 		return []task{{r: r, kind: taskCells, climb: c}}
-	case worth:
+	case n <= keysPerDifference*d:
 		return s.split(r, d, n, c.again)
 	}
 	return s.descend(r, false)
