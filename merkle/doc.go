@@ -110,8 +110,8 @@
 // round trips (one for d = 1; three now and then), with messages up to 1 MiB:
 //
 //	                    d=1    d=100   d=1,000   d=10,000   10,000 changed
-//	session             257    1.8 k    13.7 k      130 k            261 k
-//	rateless IBLT        25    3.6 k    34.2 k      338 k            679 k   16-byte symbols
+//	session             257    1.8 k    13.9 k      126 k            261 k
+//	rateless IBLT        25    3.6 k    34.4 k      339 k            679 k   16-byte symbols
 //	2^16 buckets      1.3 k     77 k     556 k      3.4 M            3.4 M   Merkle tree of 16 children
 //	all ids            16 M     16 M      16 M       16 M             16 M   of 16 bytes
 //	bound                 9    0.7 k     6.9 k       65 k            128 k   for 64-bit ids
