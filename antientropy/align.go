@@ -49,9 +49,9 @@ func (r *Round) anew() error {
 }
 
 // together notes that the peer is of the same generation.
-func (r *Round) together(standing uint64) {
+func (r *Round) together(s rank) {
 	if f, ok := r.store.(Follower); ok {
-		r.cfg.Membership.met(f, r.own, position{standing: standing})
+		r.cfg.Membership.met(f, r.cfg.Peer, r.own, position{rank: s})
 	}
 }
 
@@ -60,8 +60,8 @@ func (r *Round) apart(theirs position) error {
 	return &GenerationError{Peer: r.cfg.Peer, Own: r.own.generation, Theirs: theirs.generation}
 }
 
-// apartFrom takes the answer of a peer of another generation, and goes on to bring both to
-// one.
+// apartFrom takes the answer of a peer of another generation, and goes on to bring both
+// to one.
 func (r *Round) apartFrom(ctx context.Context, e *elsewhere) error {
 	f, ok := r.store.(Follower)
 	if !ok {
@@ -70,51 +70,68 @@ func (r *Round) apartFrom(ctx context.Context, e *elsewhere) error {
 	asked, own := r.own.generation, r.position()
 	r.own, r.theirs = own, e.position
 	switch {
-	case own.generation != asked || own.generation == e.generation && own.generation != "" || r.method != methodReconcile:
+	case own.generation != asked || r.method != methodReconcile || own.generation == e.generation && own.generation != "":
 		return r.anew()
 	case e.generation == "":
-		return r.apart(e.position)
+		return r.leadIn(f)
 	case own.generation == "":
-		return r.adopt(ctx, f)
-	case len(e.records) > 0:
-		return r.follow(ctx, f, e)
+		return r.adopt(ctx, f, e.way)
+	case e.way.from == own.generation:
+		return r.follow(ctx, f, e.way)
 	}
-	records, err := lead(f, e.generation, r.limit)
+	w, err := wayFrom(f, e.generation, r.limit)
 	switch {
 	case err != nil:
 		return err
-	case len(records) > 0:
-		return r.lead(ctx, f, records)
+	case w.from != "":
+		return r.lead(ctx, f, e, w)
 	case own.yields(e.position):
-		return r.adopt(ctx, f)
+		return r.adopt(ctx, f, e.way)
 	}
 	return r.apart(e.position)
 }
 
 // follow goes to the peer's generation by its records.
-func (r *Round) follow(ctx context.Context, f Follower, e *elsewhere) error {
-	own, n, err := r.cfg.Membership.settle(ctx, f, r.cfg.Peer, e.standing, e.records)
+func (r *Round) follow(ctx context.Context, f Follower, w way) error {
+	own, n, err := r.cfg.Membership.settle(ctx, f, r.cfg.Peer, r.theirs.rank, w)
 	r.result.Records += n
 	switch {
 	case err != nil:
 		return err
-	case !own.takes || own.generation == r.own.generation:
-		return r.apart(e.position)
+	case own.generation == r.own.generation:
+		return r.apart(r.theirs)
 	}
 	return r.anew()
 }
 
 // lead sends the peer the records that it lacks, if it takes them.
-func (r *Round) lead(ctx context.Context, f Follower, records [][]byte) error {
+func (r *Round) lead(ctx context.Context, f Follower, e *elsewhere, w way) error {
 	switch {
-	case r.theirs.follows(r.own.standing):
-		r.leading = len(records)
-		r.ask(methodSettle, encodeSettle(r.own.standing, records))
+	case e.follows(r.own.rank):
+		r.send(w)
 		return nil
-	case r.own.takes && r.own.standing < r.theirs.standing:
-		return r.adopt(ctx, f)
+	case r.own.weaker(e.position):
+		return r.adopt(ctx, f, e.way)
 	}
 	return r.apart(r.theirs)
+}
+
+// leadIn takes a peer along that has met nobody.
+func (r *Round) leadIn(f Follower) error {
+	if r.own.generation == "" || !r.theirs.takes() {
+		return r.apart(r.theirs)
+	}
+	w, err := r.cfg.Membership.fullWay(f, r.limit)
+	if err != nil {
+		return err
+	}
+	r.send(w)
+	return nil
+}
+
+func (r *Round) send(w way) {
+	r.leading = len(w.records)
+	r.ask(methodSettle, encodeSettle(r.own.rank, w))
 }
 
 // led goes on when the peer has settled what it was sent.
@@ -123,7 +140,7 @@ func (r *Round) led(resp []byte) error {
 	if err != nil {
 		return err
 	}
-	if theirs.plain || !theirs.takes || theirs.generation == r.theirs.generation {
+	if theirs.plain || theirs.generation == r.theirs.generation {
 		return r.apart(theirs)
 	}
 	r.result.Records += r.leading
@@ -132,15 +149,15 @@ func (r *Round) led(resp []byte) error {
 
 // adopt takes on the peer's generation, and hands over what the store held. A round does
 // that once.
-func (r *Round) adopt(ctx context.Context, f Follower) error {
+func (r *Round) adopt(ctx context.Context, f Follower, w way) error {
 	at := r.own.generation
-	if !r.own.takes || at != "" && (r.result.Readmitted || r.cfg.Membership.reluctant(r.cfg.Peer, r.theirs)) {
+	if !r.own.takes() || at != "" && (r.result.Readmitted || r.cfg.Membership.reluctant(r.cfg.Peer, r.theirs)) {
 		return r.apart(r.theirs)
 	}
-	aside, adopted, err := r.cfg.Membership.adopt(ctx, f, r.cfg.Peer, at, r.theirs)
-	if err != nil {
-		return err
+	if w.from == "" {
+		w = way{from: r.theirs.generation}
 	}
+	aside, adopted, err := r.cfg.Membership.adopt(ctx, f, r.cfg.Peer, at, r.theirs.rank, w)
 	if adopted && at != "" {
 		r.result.Readmitted = true
 		r.cursor, r.streamedAll = Cursor{}, false
@@ -148,47 +165,63 @@ func (r *Round) adopt(ctx context.Context, f Follower) error {
 			r.cfg.SetAside(aside)
 		}
 	}
+	if err != nil {
+		return err
+	}
 	return r.anew()
 }
 
 // meet says where the responder stands towards a peer, and reports whether that is the
-// peer's generation. One that has met nobody goes there.
+// peer's generation.
 func (s *Responder) meet(ctx context.Context, from transport.NodeID, theirs position) (e *elsewhere, together bool, err error) {
 	f, ok := s.Store.(Follower)
 	if !ok || theirs.plain {
-		return &elsewhere{}, true, nil
+		return new(elsewhere), true, nil
 	}
 	m := s.membership()
 	own := m.position(f, from)
-	if own.generation == "" && own.takes && (theirs.takes || theirs.generation != "") {
-		if _, _, err := m.adopt(ctx, f, from, "", theirs); err != nil {
+	if own.generation == "" && theirs.generation == "" && own.takes() && theirs.takes() {
+		if _, _, err := m.adopt(ctx, f, from, "", unvouched, way{}); err != nil {
 			return nil, false, err
 		}
 		own = m.position(f, from)
 	}
 	if own.generation == theirs.generation && own.generation != "" {
-		m.met(f, own, theirs)
-		own.standing = m.standingAt(own.generation)
-		return &elsewhere{position: own}, true, nil
+		m.met(f, from, own, theirs)
+		return &elsewhere{position: m.position(f, from)}, true, nil
 	}
 	e = &elsewhere{position: own}
-	if e.records, err = lead(f, theirs.generation, maxMessage(s.MaxMessage)); err != nil {
+	if e.way, err = m.wayFor(f, own, theirs, maxMessage(s.MaxMessage)); err != nil {
 		return nil, false, err
 	}
-	s.outdated(from, e, theirs)
+	if s.Outdated != nil && e.outdated(theirs) {
+		s.Outdated(from)
+	}
 	return e, false, nil
 }
 
-// outdated has it told if this node is to go where the peer is, which only a Round of its
-// own can bring about.
-func (s *Responder) outdated(from transport.NodeID, e *elsewhere, theirs position) {
-	yields := e.yields(theirs)
-	if len(e.records) > 0 {
-		yields = e.takes && e.standing < theirs.standing
+// wayFor is the way that a peer may need: from where it is, or to adopt this generation.
+func (m *Membership) wayFor(f Follower, own, theirs position, limit int) (way, error) {
+	w, err := wayFrom(f, theirs.generation, limit)
+	if err != nil || w.from != "" || own.generation == "" {
+		return w, err
 	}
-	if yields && theirs.generation != "" && s.Outdated != nil {
-		s.Outdated(from)
+	if theirs.generation == "" && theirs.takes() || theirs.yields(own) {
+		return m.fullWay(f, limit)
 	}
+	return way{}, nil
+}
+
+// outdated reports whether this node is to go where the peer is, which only a Round of
+// its own can bring about.
+func (e *elsewhere) outdated(theirs position) bool {
+	switch {
+	case e.generation == "" || theirs.generation == "":
+		return false
+	case e.way.from == theirs.generation:
+		return e.weaker(theirs)
+	}
+	return e.yields(theirs)
 }
 
 // apart reports whether a peer that is in the middle of a round is of another generation.
@@ -198,7 +231,7 @@ func (s *Responder) apart(theirs position) bool {
 }
 
 func (s *Responder) settle(ctx context.Context, from transport.NodeID, req []byte) ([]byte, error) {
-	standing, records, err := decodeSettle(req)
+	rank, w, err := decodeSettle(req)
 	if err != nil {
 		return nil, err
 	}
@@ -206,7 +239,7 @@ func (s *Responder) settle(ctx context.Context, from transport.NodeID, req []byt
 	if !ok {
 		return encodeSettled(&position{plain: true}), nil
 	}
-	own, _, err := s.membership().settle(ctx, f, from, standing, records)
+	own, _, err := s.membership().settle(ctx, f, from, rank, w)
 	if err != nil {
 		return nil, err
 	}

@@ -82,8 +82,8 @@ func message(n int) *wire.Writer {
 	return w
 }
 
-// reconcile: [version, session, generation or nil, standing, takes, message of the session]
-// → [version, standing, message], or elsewhere.
+// reconcile: [version, session, generation or nil, rank, least, message of the session]
+// → [version, rank, message], or elsewhere.
 
 func encodeReconcile(session uint64, p *position, msg []byte) []byte {
 	w := message(5)
@@ -102,20 +102,20 @@ func decodeReconcile(b []byte) (session uint64, p position, msg []byte, err erro
 	return session, p, msg, closed(methodReconcile, r)
 }
 
-func encodeReconciled(standing uint64, msg []byte) []byte {
+func encodeReconciled(s rank, msg []byte) []byte {
 	w := message(2)
-	w.Uint(standing)
+	w.Uint(uint64(s))
 	w.Bytes(msg)
 	return w.Done()
 }
 
-func decodeReconciled(b []byte) (standing uint64, msg []byte, err error) {
+func decodeReconciled(b []byte) (s rank, msg []byte, err error) {
 	r, err := open(methodReconcile, b, 2)
 	if err != nil {
 		return 0, nil, err
 	}
-	standing, msg = r.Uint(), r.Bytes()
-	return standing, msg, closed(methodReconcile, r)
+	s, msg = rank(r.Uint()), r.Bytes()
+	return s, msg, closed(methodReconcile, r)
 }
 
 // push: [version, [key, state, key, state, ...]]

@@ -2,6 +2,7 @@ package antientropy
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/eventual-go/eventual/internal/wire"
 	"github.com/eventual-go/eventual/transport"
@@ -19,18 +20,18 @@ const (
 	epochOverhead  = messageOverhead + 2*maxGeneration
 )
 
-// A position is three values: [..., generation or nil, standing, takes, ...]. Nil says
+// A position is three values: [..., generation or nil, rank, least, ...]. Nil says
 // that there are no generations.
 
 func (p *position) write(w *wire.Writer) {
 	writeGeneration(w, p)
-	w.Uint(p.standing)
-	w.Bool(p.takes)
+	w.Uint(uint64(p.rank))
+	w.Uint(uint64(p.least))
 }
 
 func readPosition(r *wire.Reader) (p position) {
 	p.generation, p.plain = readGeneration(r)
-	p.standing, p.takes = r.Uint(), r.Bool()
+	p.rank, p.least = rank(r.Uint()), rank(r.Uint())
 	return p
 }
 
@@ -53,16 +54,9 @@ func readGeneration(r *wire.Reader) (generation string, plain bool) {
 	return string(b), false
 }
 
-func writeRecords(w *wire.Writer, records [][]byte) {
-	w.Array(len(records))
-	for _, b := range records {
-		w.Bytes(b)
-	}
-}
-
-// readRecords returns records that alias the message.
-func readRecords(r *wire.Reader) (records [][]byte) {
-	for range r.Array() {
+// readRecords returns so many records, which alias the message.
+func readRecords(r *wire.Reader, n int) (records [][]byte) {
+	for range n {
 		records = append(records, r.Bytes())
 		if r.Err() != nil {
 			break
@@ -86,34 +80,47 @@ func fitting(records [][]byte, limit int) ([][]byte, error) {
 	return records, nil
 }
 
-// lead returns what leads from one generation to that of a store, as much as one message
-// holds. Nothing does from that of one that has met nobody.
-func lead(f Follower, from string, limit int) (records [][]byte, err error) {
-	if from == "" {
-		return nil, nil
-	}
-	records, ok := f.Since(from, limit-epochOverhead)
-	if !ok {
-		return nil, nil
-	}
-	return fitting(records, limit)
-}
-
 // elsewhere is the answer to a reconcile, a pull or a stream of a peer of another
-// generation: [version, generation, standing, takes, [record, ...]]. The records lead to
-// the generation from that of the peer; there are none if that is not known, and to
-// a pull or a stream, after which the peer is to begin anew.
+// generation: [version, generation, rank, least, [from, record, ...]]. The records
+// lead to the generation, from that of the peer if the way from there is known, and else
+// from another, for a peer that is to adopt it. There is no way to where nothing leads, or
+// who asks is not to go, and none in answer to a pull or a stream, after which the peer is
+// to begin anew.
 type elsewhere struct {
 	position
-	records [][]byte
+	way way
 }
 
 const elsewhereHead = 0x95 // of an array of five; no other answer to these is one
 
+func (wa *way) write(w *wire.Writer) {
+	if wa.from == "" {
+		w.Array(0)
+		return
+	}
+	w.Array(1 + len(wa.records))
+	w.Bytes([]byte(wa.from))
+	for _, b := range wa.records {
+		w.Bytes(b)
+	}
+}
+
+func readWay(r *wire.Reader) (wa way) {
+	n := r.Array()
+	if n == 0 {
+		return way{}
+	}
+	if wa.from, _ = readGeneration(r); wa.from == "" {
+		r.Fail("a way from nowhere")
+	}
+	wa.records = readRecords(r, n-1)
+	return wa
+}
+
 func encodeElsewhere(e *elsewhere) []byte {
 	w := message(4)
 	e.position.write(w)
-	writeRecords(w, e.records)
+	e.way.write(w)
 	return w.Done()
 }
 
@@ -124,29 +131,29 @@ func decodeElsewhere(method string, b []byte) (*elsewhere, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &elsewhere{position: readPosition(r), records: readRecords(r)}
+	e := &elsewhere{position: readPosition(r), way: readWay(r)}
 	if e.plain {
 		r.Fail("another generation than none")
 	}
 	return e, closed(method, r)
 }
 
-// settle: [version, standing, [record, ...]] → [version, generation or nil, standing, takes].
+// settle: [version, rank, [from, record, ...]] → [version, generation or nil, rank, least].
 
-func encodeSettle(standing uint64, records [][]byte) []byte {
+func encodeSettle(s rank, wa way) []byte {
 	w := message(2)
-	w.Uint(standing)
-	writeRecords(w, records)
+	w.Uint(uint64(s))
+	wa.write(w)
 	return w.Done()
 }
 
-func decodeSettle(b []byte) (standing uint64, records [][]byte, err error) {
+func decodeSettle(b []byte) (s rank, wa way, err error) {
 	r, err := open(methodSettle, b, 2)
 	if err != nil {
-		return 0, nil, err
+		return 0, way{}, err
 	}
-	standing, records = r.Uint(), readRecords(r)
-	return standing, records, closed(methodSettle, r)
+	s, wa = rank(r.Uint()), readWay(r)
+	return s, wa, closed(methodSettle, r)
 }
 
 func encodeSettled(p *position) []byte {
@@ -164,15 +171,15 @@ func decodeSettled(b []byte) (position, error) {
 	return p, closed(methodSettle, r)
 }
 
-// prepare: [version, epoch, generation, standing, proposal]
-// → [version, status, epoch, generation, standing, [reply], or [record, ...], or [reason]].
+// prepare: [version, epoch, generation, rank, proposal]
+// → [version, status, epoch, generation, rank, least, reply or reason, [from, record, ...]].
 // Without a proposal it asks only whether the member could prepare one.
 
 // A question whether a member is ready to forget, and what.
 type asking struct {
 	epoch      uint64
 	generation string
-	standing   uint64
+	rank       rank
 	proposal   []byte
 }
 
@@ -180,7 +187,7 @@ func encodePrepare(q *asking) []byte {
 	w := message(4)
 	w.Uint(q.epoch)
 	w.Bytes([]byte(q.generation))
-	w.Uint(q.standing)
+	w.Uint(uint64(q.rank))
 	w.Bytes(q.proposal)
 	return w.Done()
 }
@@ -192,58 +199,49 @@ func decodePrepare(b []byte) (*asking, error) {
 	}
 	q := &asking{epoch: r.Uint()}
 	q.generation, _ = readGeneration(r)
-	q.standing, q.proposal = r.Uint(), r.Bytes()
+	if q.generation == "" {
+		r.Fail("no generation")
+	}
+	q.rank, q.proposal = rank(r.Uint()), r.Bytes()
 	return q, closed(methodPrepare, r)
 }
 
 // What a member says to that.
 const (
-	statusReady     = 0 // with the reply to a proposal, empty if there was none
-	statusEpoch     = 1 // it is of another epoch, or asked by another than who proposes
-	statusElsewhere = 2 // it is of another generation; with the records that lead there, if they are known
-	statusRefused   = 3 // its store said no, with the reason
+	statusReady     = iota // with the reply to a proposal, if there was one
+	statusEpoch            // it is of another epoch, or of none
+	statusElsewhere        // it is of another generation; with the way there, if it is known
+	statusRefused          // it does not do that, with the reason
 )
 
 type prepared struct {
-	status     int
-	epoch      uint64
-	generation string
-	standing   uint64
-	parts      [][]byte
+	status int
+	epoch  uint64 // that it is a member of
+	position
+	reply []byte
+	way   way
 }
 
 func encodePrepared(a *prepared) []byte {
-	w := message(5)
+	w := message(7)
 	w.Uint(uint64(a.status))
 	w.Uint(a.epoch)
-	w.Bytes([]byte(a.generation))
-	w.Uint(a.standing)
-	writeRecords(w, a.parts)
+	a.position.write(w)
+	w.Bytes(a.reply)
+	a.way.write(w)
 	return w.Done()
 }
 
 func decodePrepared(b []byte) (*prepared, error) {
-	r, err := open(methodPrepare, b, 5)
+	r, err := open(methodPrepare, b, 7)
 	if err != nil {
 		return nil, err
 	}
-	a := &prepared{status: count(r, statusRefused), epoch: r.Uint()}
-	a.generation, _ = readGeneration(r)
-	a.standing, a.parts = r.Uint(), readRecords(r)
-	if a.status != statusElsewhere && len(a.parts) != partsOf(a.status) {
-		r.Fail("not what goes with the status")
-	}
+	a := &prepared{status: count(r, statusRefused), epoch: r.Uint(), position: readPosition(r), reply: r.Bytes(), way: readWay(r)}
 	return a, closed(methodPrepare, r)
 }
 
-func partsOf(status int) int {
-	if status == statusEpoch {
-		return 0
-	}
-	return 1
-}
-
-// err is what a member's answer says that is not ready.
+// err is what an answer says that is not ready.
 func (a *prepared) err(peer transport.NodeID, epoch uint64, generation string) error {
 	switch a.status {
 	case statusEpoch:
@@ -251,5 +249,5 @@ func (a *prepared) err(peer transport.NodeID, epoch uint64, generation string) e
 	case statusElsewhere:
 		return &GenerationError{Peer: peer, Own: generation, Theirs: a.generation}
 	}
-	return &RefusedError{Reason: cut(string(a.parts[0]), maxReason)}
+	return &RefusedError{Reason: cut(strings.ToValidUTF8(string(a.reply), "?"), maxReason)}
 }

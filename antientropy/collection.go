@@ -65,11 +65,12 @@ type Collection struct {
 	at         int    // which of the others is asked
 	moves      int    // how often somebody was brought further
 	generation string // that all are to be of
-	standing   uint64
+	rank       rank
 	theirs     string // generation of the one that is led
 	proposal   []byte
 	replies    [][]byte
 	record     []byte
+	before     string // the generation that it is on top of
 
 	method string
 	req    []byte
@@ -122,9 +123,6 @@ func NewCollection(ctx context.Context, store Store, m *Membership, cfg Collecti
 	c.result = Collected{Epoch: c.epoch.Number}
 	return c, c.poll(ctx)
 }
-
-// proposes reports whether this node is the one of an epoch that proposes.
-func (m *Membership) proposes(e Epoch) bool { return e.has(m.Self) && e.proposer() == m.Self }
 
 // Next returns the request to send next, and to whom, again the same until Step was given
 // its response or Failed was called. more is false when the collection is over.
@@ -211,9 +209,9 @@ func (c *Collection) next(ctx context.Context) error {
 func (c *Collection) ask() {
 	switch c.stage {
 	case telling:
-		c.method, c.req = methodSettle, encodeSettle(c.standing, [][]byte{c.record})
+		c.method, c.req = methodSettle, encodeSettle(c.rank, way{c.before, [][]byte{c.record}})
 	default:
-		q := asking{epoch: c.epoch.Number, generation: c.generation, standing: c.standing, proposal: c.proposal}
+		q := asking{epoch: c.epoch.Number, generation: c.generation, rank: c.rank, proposal: c.proposal}
 		c.method, c.req = methodPrepare, encodePrepare(&q)
 	}
 }

@@ -1,12 +1,16 @@
 package antientropy
 
-import "context"
+import (
+	"bytes"
+	"context"
+)
 
 // poll asks whether all members are of one epoch and generation.
 func (c *Collection) poll(ctx context.Context) error {
-	c.generation = c.f.Generation()
-	c.standing, c.proposal = c.m.standingAt(c.generation), nil
+	own := c.m.position(c.f, c.m.Self)
+	c.generation, c.rank, c.proposal = own.generation, own.rank, nil
 	c.result.HeldUp = nil
+	_ = 0
 	return c.start(ctx, polling)
 }
 
@@ -17,7 +21,7 @@ func (c *Collection) polled(ctx context.Context, resp []byte) error {
 	}
 	switch a.status {
 	case statusReady:
-		c.m.vouched(c.f, c.generation, a.standing)
+		c.m.vouched(c.f, c.generation, a.rank, c.others[c.at])
 		return c.next(ctx)
 	case statusElsewhere:
 		return c.bringTogether(ctx, a)
@@ -27,26 +31,30 @@ func (c *Collection) polled(ctx context.Context, resp []byte) error {
 
 // bringTogether has this node or the member take the records that it lacks.
 func (c *Collection) bringTogether(ctx context.Context, a *prepared) error {
-	apart := a.err(c.others[c.at], c.epoch.Number, c.generation)
+	peer := c.others[c.at]
+	apart := a.err(peer, c.epoch.Number, c.generation)
 	if c.moves++; c.moves > maxMoves {
 		return c.heldUp(ctx, apart)
 	}
-	if len(a.parts) > 0 {
-		own, n, err := c.m.settle(ctx, c.f, c.others[c.at], a.standing, a.parts)
-		if err != nil || n > 0 || own.generation != c.generation {
+	if a.way.from == c.generation {
+		own, _, err := c.m.settle(ctx, c.f, peer, a.rank, a.way)
+		if err != nil || own.generation != c.generation {
 			return c.again(ctx, err)
 		}
 		return c.heldUp(ctx, apart)
 	}
-	records, err := lead(c.f, a.generation, c.limit)
-	if err == nil && len(records) == 0 {
+	w, err := wayFrom(c.f, a.generation, c.limit)
+	if a.generation == "" {
+		w, err = c.m.fullWay(c.f, c.limit)
+	}
+	if err == nil && w.from == "" {
 		err = apart
 	}
 	if err != nil {
 		return c.heldUp(ctx, err)
 	}
 	c.stage, c.theirs = leading, a.generation
-	c.method, c.req = methodSettle, encodeSettle(c.standing, records)
+	c.method, c.req = methodSettle, encodeSettle(c.rank, w)
 	return nil
 }
 
@@ -64,11 +72,11 @@ func (c *Collection) told(ctx context.Context, resp []byte) error {
 	switch {
 	case err != nil:
 		return c.heldUp(ctx, err)
-	case c.stage == leading && p.takes && p.generation != c.theirs:
+	case c.stage == leading && p.generation != c.theirs:
 		c.stage = polling
 		c.ask()
 		return nil
-	case c.stage == telling && p.takes && p.generation == c.generation:
+	case c.stage == telling && p.generation == c.generation:
 		return c.next(ctx)
 	}
 	return c.heldUp(ctx, &GenerationError{Peer: c.others[c.at], Own: c.generation, Theirs: p.generation})
@@ -83,7 +91,7 @@ func (c *Collection) together(ctx context.Context) error {
 	if err := c.m.confirm(ctx, c.f, c.epoch, c.generation); err != nil {
 		return err
 	}
-	c.standing = c.epoch.Number
+	c.rank = c.epoch.rank()
 	return c.propose(ctx)
 }
 
@@ -112,7 +120,7 @@ func (c *Collection) prepared(ctx context.Context, resp []byte) error {
 	case a.status != statusReady:
 		return c.heldUp(ctx, a.err(c.others[c.at], c.epoch.Number, c.generation))
 	}
-	c.replies = append(c.replies, append([]byte(nil), a.parts[0]...))
+	c.replies = append(c.replies, bytes.Clone(a.reply))
 	return c.next(ctx)
 }
 
@@ -123,7 +131,7 @@ func (c *Collection) conclude(ctx context.Context) (err error) {
 		return err
 	}
 	c.result.Records++
-	c.generation, c.proposal = c.f.Generation(), nil
+	c.before, c.generation, c.proposal = c.generation, c.f.Generation(), nil
 	if _, err := fitting([][]byte{c.record}, c.limit); err != nil {
 		for _, peer := range c.others {
 			c.result.HeldUp = append(c.result.HeldUp, HeldUp{Peer: peer, Err: err})
@@ -133,26 +141,13 @@ func (c *Collection) conclude(ctx context.Context) (err error) {
 	return c.start(ctx, telling)
 }
 
-// inEpoch calls f while the epoch is still the one of the collection, and remains so.
-func (m *Membership) inEpoch(ctx context.Context, e Epoch, f func() error) error {
-	leave, err := m.enter(ctx)
-	if err != nil {
-		return err
-	}
-	defer leave()
-	if now := m.now(); now.Number != e.Number {
-		return &EpochError{Peer: m.Self, Own: e.Number, Theirs: now.Number}
-	}
-	return f()
-}
-
 // confirm notes that all members of an epoch are of this generation.
 func (m *Membership) confirm(ctx context.Context, f Follower, e Epoch, generation string) error {
 	return m.inEpoch(ctx, e, func() error {
 		if now := f.Generation(); now != generation {
 			return &GenerationError{Peer: m.Self, Own: generation, Theirs: now}
 		}
-		m.vouched(f, generation, e.Number)
+		m.vouched(f, generation, e.rank(), m.Self)
 		return nil
 	})
 }
@@ -169,7 +164,7 @@ func (m *Membership) promise(ctx context.Context, c Collector, e Epoch, proposal
 func (m *Membership) conclude(ctx context.Context, f Follower, c Collector, e Epoch, proposal []byte, replies [][]byte) (record []byte, err error) {
 	err = m.inEpoch(ctx, e, func() (err error) {
 		if record, err = c.Conclude(ctx, proposal, replies); err == nil && record != nil {
-			m.followed(f.Generation(), e.Number)
+			m.moveTo(f.Generation(), e.rank(), false, true)
 		}
 		return err
 	})

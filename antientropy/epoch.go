@@ -1,6 +1,7 @@
 package antientropy
 
 import (
+	"math"
 	"slices"
 
 	"github.com/eventual-go/eventual/transport"
@@ -51,24 +52,48 @@ func (e *Epoch) others(id transport.NodeID) []transport.NodeID {
 type position struct {
 	plain      bool   // its store is no Follower
 	generation string // empty: it has met nobody
-	standing   uint64 // the epoch that vouches for the generation; 0: none that is known of
-	takes      bool   // it goes where that peer is, if need be
+	rank       rank   // of its generation
+	least      rank   // it goes where that peer is, if need be, from this rank on
 }
 
-// follows reports whether a node takes records from one of another standing. With a
-// lower one it may have gone where the members of a later epoch did not follow.
-func (p position) follows(standing uint64) bool {
-	return p.takes && (standing == 0 || standing >= p.standing)
+// A rank is how far a generation is to be trusted: one more than the number of the
+// epoch that vouches for it, since all its members were of it.
+type rank uint64
+
+const (
+	borrowed  rank = iota           // only others than members have told it to a member
+	unvouched                       // no epoch that is known of vouches for it
+	never     rank = math.MaxUint64 // more than any
+)
+
+func (e *Epoch) rank() rank { return rank(min(e.Number, math.MaxUint64-2)) + 1 }
+
+// takes reports whether there is any rank at all.
+func (p position) takes() bool { return p.least < never }
+
+// follows reports whether a node takes records from one of another rank. One with a
+// lower one may have gone where the members of a later epoch did not follow; if nobody
+// has told it of any, the benefit of the doubt is its.
+func (p position) follows(r rank) bool {
+	return p.takes() && (r >= p.least || r == unvouched && p.least == p.rank)
 }
+
+// strength is what counts between two that cannot lead one another.
+func (p position) strength() rank {
+	if p.takes() {
+		return max(p.rank, p.least)
+	}
+	return p.rank
+}
+
+// weaker reports whether p is to go where o is, whatever o does.
+func (p position) weaker(o position) bool { return p.takes() && p.strength() < o.strength() }
 
 // yields reports whether, of two that cannot lead one another, p gives up its
 // generation. Never do both.
 func (p position) yields(o position) bool {
-	switch {
-	case !p.takes || p.standing > o.standing:
-		return false
-	case p.standing < o.standing || !o.takes:
-		return true
+	if !p.takes() || p.strength() != o.strength() {
+		return p.weaker(o)
 	}
-	return p.generation < o.generation
+	return !o.takes() || p.generation < o.generation
 }

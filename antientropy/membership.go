@@ -2,7 +2,6 @@ package antientropy
 
 import (
 	"context"
-	"iter"
 	"slices"
 	"sync"
 
@@ -21,7 +20,8 @@ import (
 // generation: the last one known whose members were all of it, within that epoch. That
 // is how it knows, of two generations that do not lead to one another, which one is
 // right. It does not outlive the process: what is not known is found out again by the
-// next [Collection].
+// next [Collection]. A member that begins with an empty store may have it filled by others
+// than members, and is led by anybody until members vouch for where it is.
 type Membership struct {
 	// Self is the name by which the others call this node.
 	Self transport.NodeID
@@ -34,12 +34,21 @@ type Membership struct {
 	unasked func(transport.NodeID) bool // somebody else might know the way
 	moved   func()                      // the generation has changed
 
-	mu         sync.Mutex    // guards what follows; never held while anything foreign is called
-	turn       chan struct{} // a token for who looks at the epoch and changes the generation
-	epoch      Epoch
-	generation string // which the standing is of
-	standing   uint64
-	moves      uint64
+	mu    sync.Mutex    // guards what follows; never held while anything foreign is called
+	turn  chan struct{} // a token for who looks at the epoch and changes the generation
+	epoch Epoch
+	at    standpoint
+	moves uint64 // how often the generation has changed
+}
+
+// A standpoint is what is known of the present generation.
+type standpoint struct {
+	generation string
+	rank       rank     // as members of the epoch see it
+	hint       rank     // as others do
+	lent       bool     // this node came to it on the word of those others
+	answered   Epoch    // in which this node was asked to agree on what comes next
+	passed     []string // generations before it, the oldest first; the store may know the way from there
 }
 
 // now is the present epoch.
@@ -54,6 +63,15 @@ func (m *Membership) now() Epoch {
 		m.epoch = Epoch{Number: e.Number, Members: slices.Clone(e.Members)}
 	}
 	return m.epoch
+}
+
+// proposes reports whether this node is the one of an epoch that proposes.
+func (m *Membership) proposes(e Epoch) bool { return e.has(m.Self) && e.proposer() == m.Self }
+
+// borrows reports whether what a peer says counts for nothing among the members.
+func (m *Membership) borrows(from transport.NodeID) bool {
+	e := m.now()
+	return !e.has(m.Self) || !e.has(from)
 }
 
 // enter waits for the turn: what is decided by the epoch is done before it is another.
@@ -74,11 +92,41 @@ func (m *Membership) enter(ctx context.Context) (leave func(), err error) {
 	}
 }
 
-// position is where this node stands towards a peer.
+// inEpoch calls f in turn, if the epoch is still the one it was.
+func (m *Membership) inEpoch(ctx context.Context, e Epoch, f func() error) error {
+	leave, err := m.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	if now := m.now(); now.Number != e.Number {
+		return &EpochError{Peer: m.Self, Own: e.Number, Theirs: now.Number}
+	}
+	return f()
+}
+
+// position is where this node stands towards a peer. A member tells other members
+// nothing that it has heard from others than them, and while it has heard nothing else
+// it goes where anybody is, once it has tried to reach them. Where one is that an epoch
+// had left out, it does not go as long as that epoch may be about to go on without it.
 func (m *Membership) position(f Follower, peer transport.NodeID) position {
-	p := position{generation: f.Generation()}
-	p.standing = m.standingAt(p.generation)
-	p.takes = m.takes(peer, p.generation)
+	e, p := m.now(), position{generation: f.Generation()}
+	at := m.standpoint(p.generation)
+	p.rank = max(at.rank, at.hint)
+	p.least = p.rank
+	switch {
+	case !e.has(m.Self):
+	case !e.has(peer) && (!at.lent || m.early != nil && m.early(e)):
+		p.least = never
+	case !e.has(peer):
+	case at.lent:
+		p.rank, p.least = borrowed, borrowed
+	default:
+		p.rank, p.least = at.rank, at.rank
+		if !at.answered.has(peer) {
+			p.least = max(at.rank, at.answered.rank())
+		}
+	}
 	return p
 }
 
@@ -91,123 +139,84 @@ func (m *Membership) positionOf(s Store, peer transport.NodeID) position {
 	return m.position(f, peer)
 }
 
-// takes reports whether this node, of a generation, goes where a peer is. A member that
-// has met nobody asks the others first, and then takes whatever there is.
-func (m *Membership) takes(peer transport.NodeID, generation string) bool {
-	e := m.now()
-	switch {
-	case !e.has(m.Self) || e.has(peer):
-		return true
-	case generation != "":
-		return false
-	}
-	return m.early == nil || !m.early(e)
-}
-
-func (m *Membership) standingAt(generation string) uint64 {
+// standpoint is what is known of a generation. One that has met nobody relies on nobody.
+func (m *Membership) standpoint(generation string) standpoint {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if generation != m.generation {
-		return 0
+	switch {
+	case generation == "":
+		return standpoint{rank: unvouched, lent: true}
+	case generation != m.at.generation:
+		return standpoint{generation: generation, rank: unvouched}
 	}
-	return m.standing
+	return m.at
 }
 
-// vouched notes an epoch that vouches for a generation, if the store is still of it.
-func (m *Membership) vouched(f Follower, generation string, standing uint64) {
+// note changes what is known of a generation, if the store is still of it.
+func (m *Membership) note(f Follower, generation string, change func(*standpoint)) {
 	m.mu.Lock()
 	before := m.moves
 	m.mu.Unlock()
 	if f.Generation() != generation {
 		return
 	}
+	at := m.standpoint(generation)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	switch {
-	case m.moves != before:
-	case m.generation != generation:
-		m.generation, m.standing = generation, standing
-	default:
-		m.standing = max(m.standing, standing)
+	if m.moves == before {
+		if m.at.generation == generation {
+			at = m.at
+		}
+		change(&at)
+		m.at = at
 	}
 }
 
-// followed notes that this node has come to another generation.
-func (m *Membership) followed(generation string, standing uint64) {
+// vouched notes the rank that a peer, or a collection, gives to a generation.
+func (m *Membership) vouched(f Follower, generation string, r rank, by transport.NodeID) {
+	if r <= unvouched {
+		return
+	}
+	lent := m.borrows(by)
+	m.note(f, generation, func(at *standpoint) {
+		if lent {
+			at.hint = max(at.hint, r)
+			return
+		}
+		at.rank, at.lent = max(at.rank, r), false
+	})
+}
+
+// answers notes that this node was asked to agree on what comes after a generation.
+func (m *Membership) answers(f Follower, generation string, e Epoch) {
+	m.note(f, generation, func(at *standpoint) { at.answered = e })
+}
+
+// met notes that a peer is of the same generation.
+func (m *Membership) met(f Follower, peer transport.NodeID, own, theirs position) {
+	if own.takes() {
+		m.vouched(f, own.generation, theirs.rank, peer)
+	}
+}
+
+// moveTo notes that this node has come to another generation, by a record or not.
+func (m *Membership) moveTo(generation string, r rank, lent, byRecord bool) {
+	const most = 1 << 10
+	at := standpoint{generation: generation, rank: max(r, unvouched), lent: lent}
+	if lent {
+		at.rank, at.hint = unvouched, r
+	}
 	m.mu.Lock()
-	m.generation, m.standing = generation, standing
+	if byRecord && m.at.generation != "" {
+		at.passed = append(m.at.passed, m.at.generation)
+		at.passed = at.passed[max(0, len(at.passed)-most):]
+	}
+	m.at = at
 	m.moves++
 	m.mu.Unlock()
 	if m.moved != nil {
 		m.moved()
 	}
-}
-
-// met notes that a peer is of the same generation.
-func (m *Membership) met(f Follower, own, theirs position) {
-	if own.takes {
-		m.vouched(f, own.generation, theirs.standing)
-	}
-}
-
-// reluctant reports whether this node had better ask somebody else than a peer before it
-// gives up its generation: the word of a member is enough, but a fellow that is none may
-// have joined lately, and know of no records that others do.
-func (m *Membership) reluctant(peer transport.NodeID, theirs position) bool {
-	e := m.now()
-	return theirs.takes && !e.has(m.Self) && m.unasked != nil && m.unasked(peer)
-}
-
-// settle settles records that a peer sent, and returns where that led. It does not
-// settle what this node does not take from that peer.
-func (m *Membership) settle(ctx context.Context, f Follower, from transport.NodeID, standing uint64, records [][]byte) (own position, settled int, err error) {
-	leave, err := m.enter(ctx)
-	if err != nil {
-		return position{}, 0, err
-	}
-	defer leave()
-	own = m.position(f, from)
-	if own.takes = own.follows(standing); !own.takes {
-		return own, 0, nil
-	}
-	for _, r := range records {
-		if err = f.Settle(ctx, r); err != nil {
-			break
-		}
-		g := f.Generation()
-		if g != own.generation {
-			settled++
-			m.followed(g, standing)
-		}
-		own.generation, own.standing = g, m.standingAt(g)
-	}
-	return own, settled, err
-}
-
-// adopt takes on the generation of a peer, if that is still wanted: if this node is of
-// the one that it was when that was decided.
-func (m *Membership) adopt(ctx context.Context, f Follower, from transport.NodeID, at string, theirs position) (aside iter.Seq2[string, []byte], adopted bool, err error) {
-	leave, err := m.enter(ctx)
-	if err != nil {
-		return nil, false, err
-	}
-	defer leave()
-	return m.adoptInTurn(ctx, f, from, at, theirs)
-}
-
-func (m *Membership) adoptInTurn(ctx context.Context, f Follower, from transport.NodeID, at string, theirs position) (aside iter.Seq2[string, []byte], adopted bool, err error) {
-	if own := m.position(f, from); own.generation != at || !own.takes {
-		return nil, false, nil
-	}
-	if aside, err = f.Adopt(ctx, theirs.generation); err != nil {
-		return nil, false, err
-	}
-	standing := theirs.standing
-	if e := m.now(); e.has(m.Self) && !e.has(from) {
-		standing = 0 // nobody else of the epoch has it, as far as is known
-	}
-	m.followed(f.Generation(), standing)
-	return aside, true, nil
 }
 
 // count is how often this node came to another generation.

@@ -21,8 +21,8 @@ func (s *Responder) prepare(ctx context.Context, from transport.NodeID, req []by
 	return encodePrepared(a), nil
 }
 
-// prepare does what the member with the least name asks for, if both are of one epoch
-// and, by then, of one generation.
+// prepare does what the member that proposes asks for, if both are of one epoch and of
+// one generation.
 func (m *Membership) prepare(ctx context.Context, s Store, from transport.NodeID, q *asking, limit int) (*prepared, error) {
 	leave, err := m.enter(ctx)
 	if err != nil {
@@ -32,62 +32,43 @@ func (m *Membership) prepare(ctx context.Context, s Store, from transport.NodeID
 	f, follows := s.(Follower)
 	c, collects := s.(Collector)
 	e := m.now()
-	a := &prepared{status: statusEpoch}
-	switch {
-	case !e.has(m.Self):
-		return a, nil
-	case e.Number != q.epoch:
+	a := &prepared{status: statusEpoch, position: m.positionOf(s, from)}
+	if e.has(m.Self) {
 		a.epoch = e.Number
+	}
+	switch {
+	case a.epoch != q.epoch || a.epoch == 0:
 		return a, nil
 	case e.proposer() != from:
 		return a.refuse(fmt.Sprintf("of the members of epoch %d %s proposes", e.Number, e.proposer())), nil
 	case !follows || !collects:
 		return a.refuse("the store does not collect"), nil
-	}
-	if err := m.arrive(ctx, f, from, q, a, limit); err != nil || a.status != statusReady {
+	case a.generation != q.generation:
+		a.status = statusElsewhere
+		a.way, err = wayFrom(f, q.generation, limit)
 		return a, err
 	}
-	return a, m.reply(ctx, c, q, a)
+	m.vouched(f, q.generation, q.rank, from)
+	m.answers(f, q.generation, e)
+	a.status, a.position = statusReady, m.position(f, from)
+	return a, a.prepare(ctx, c, q.proposal)
 }
 
-// arrive says where this node stands. One that has met nobody goes to where the other is.
-func (m *Membership) arrive(ctx context.Context, f Follower, from transport.NodeID, q *asking, a *prepared, limit int) (err error) {
-	own := m.position(f, from)
-	if own.generation == "" && q.generation != "" {
-		if _, _, err = m.adoptInTurn(ctx, f, from, "", position{generation: q.generation, standing: q.standing}); err != nil {
-			return err
-		}
-		own = m.position(f, from)
-	}
-	a.epoch, a.generation, a.standing = q.epoch, own.generation, own.standing
-	if own.generation == q.generation && own.generation != "" {
-		m.vouched(f, own.generation, q.standing)
-		a.status = statusReady
+func (a *prepared) prepare(ctx context.Context, c Collector, proposal []byte) (err error) {
+	if len(proposal) == 0 {
 		return nil
 	}
-	a.status = statusElsewhere
-	a.parts, err = lead(f, q.generation, limit)
-	return err
-}
-
-func (m *Membership) reply(ctx context.Context, c Collector, q *asking, a *prepared) error {
-	if len(q.proposal) == 0 {
-		a.parts = [][]byte{nil}
-		return nil
-	}
-	reply, err := c.Prepare(ctx, q.proposal)
+	a.reply, err = c.Prepare(ctx, proposal)
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case err != nil:
 		a.refuse(err.Error())
-	default:
-		a.parts = [][]byte{reply}
 	}
 	return nil
 }
 
 func (a *prepared) refuse(reason string) *prepared {
-	a.status, a.parts = statusRefused, [][]byte{[]byte(cut(reason, maxReason))}
+	a.status, a.reply = statusRefused, []byte(cut(reason, maxReason))
 	return a
 }

@@ -93,7 +93,7 @@ func (s *Responder) reconcile(ctx context.Context, from transport.NodeID, req []
 	if err != nil {
 		return nil, fmt.Errorf("antientropy: reconcile: %w", err)
 	}
-	return encodeReconciled(e.standing, reply), nil
+	return encodeReconciled(e.rank, reply), nil
 }
 
 func (s *Responder) push(ctx context.Context, from transport.NodeID, req []byte) ([]byte, error) {

@@ -1,0 +1,515 @@
+package antientropy
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/eventual-go/eventual/merkle"
+	"github.com/eventual-go/eventual/transport"
+	"github.com/stretchr/testify/require"
+)
+
+// A polity is some nodes that agree on what to forget, while their epochs change, they
+// stop, and messages are lost and come twice. It is copied where a history can go on in
+// two ways: so all ways are gone.
+type polity struct {
+	nodes []*citizen
+	sent  []posted // requests, for those that come twice
+}
+
+type citizen struct {
+	id     transport.NodeID
+	epochs []Epoch // to be told of, in order
+	told   int     // of them
+	store  *chain
+	place  *Membership
+	leads  *Collection
+	answer []byte // on its way to that
+	reborn bool   // it has lost everything once
+}
+
+type posted struct {
+	from, to int
+	method   string
+	req      string
+}
+
+func (c *citizen) epoch() Epoch {
+	if c.told == 0 {
+		return Epoch{}
+	}
+	return c.epochs[c.told-1]
+}
+
+func (c *citizen) responder() *Responder { return &Responder{Store: c.store, Membership: c.place} }
+
+func newPolity(at string, epochs []Epoch, told int, ids ...transport.NodeID) *polity {
+	p := new(polity)
+	for _, id := range ids {
+		c := &citizen{id: id, epochs: epochs, told: told, store: &chain{name: string(id), at: at, most: 2}}
+		c.place = &Membership{Self: id, Epoch: c.epoch}
+		p.nodes = append(p.nodes, c)
+	}
+	return p
+}
+
+// copied is a world that goes on by itself.
+func (p *polity) copied() *polity {
+	q := &polity{sent: slices.Clip(p.sent)}
+	for _, c := range p.nodes {
+		d := &citizen{id: c.id, epochs: c.epochs, told: c.told, reborn: c.reborn, answer: c.answer}
+		store := *c.store
+		d.store = &store
+		m := c.place
+		d.place = &Membership{Self: c.id, Epoch: d.epoch, epoch: m.epoch, at: m.at, moves: m.moves}
+		d.place.at.passed = slices.Clone(m.at.passed)
+		if c.leads != nil {
+			l := *c.leads
+			l.f, l.c, l.m = d.store, d.store, d.place
+			l.replies, l.result.HeldUp = slices.Clone(l.replies), slices.Clone(l.result.HeldUp)
+			d.leads = &l
+		}
+		q.nodes = append(q.nodes, d)
+	}
+	return q
+}
+
+// key is what the future depends on.
+func (p *polity) key() string {
+	var b strings.Builder
+	for _, c := range p.nodes {
+		fmt.Fprintf(&b, "%d %t %s %d %s %d %+v;", c.told, c.reborn, c.store.at, c.store.known, c.store.promised, c.store.proposed, c.place.at)
+		if l := c.leads; l != nil {
+			fmt.Fprintf(&b, "%x ", c.answer)
+			fmt.Fprintf(&b, "%d %d %d %s %d %s %s %d;", l.epoch.Number, l.stage, l.at, l.generation, l.rank, l.theirs, l.proposal, len(l.result.HeldUp))
+		}
+	}
+	for _, s := range p.sent {
+		fmt.Fprintf(&b, "%d%d%s%s", s.from, s.to, s.method, s.req)
+	}
+	return b.String()
+}
+
+func (p *polity) index(id transport.NodeID) int {
+	return slices.IndexFunc(p.nodes, func(c *citizen) bool { return c.id == id })
+}
+
+func (p *polity) serve(from, to int, method string, req []byte) ([]byte, error) {
+	return p.nodes[to].responder().ServeCall(context.Background(), p.nodes[from].id, method, req)
+}
+
+// A move is one thing that may happen next.
+type move struct {
+	name string
+	do   func(p *polity) bool // false: it cannot
+}
+
+// moves are all kinds of things that may happen, of which some histories have but some.
+func (p *polity) moves(duplicates int, restarts bool) (all []move) {
+	for i, c := range p.nodes {
+		all = append(all,
+			move{fmt.Sprint("learn ", c.id), func(p *polity) bool { return p.learn(i) }},
+			move{fmt.Sprint("collect ", c.id), func(p *polity) bool { return p.collect(i) }},
+			move{fmt.Sprint("ask ", c.id), func(p *polity) bool { return p.ask(i, duplicates) }},
+			move{fmt.Sprint("answer ", c.id), func(p *polity) bool { return p.answer(i) }},
+			move{fmt.Sprint("lose ", c.id), func(p *polity) bool { return p.lose(i) }},
+			move{fmt.Sprint("stop ", c.id), func(p *polity) bool { return p.stop(i) }},
+		)
+		if restarts {
+			all = append(all, move{fmt.Sprint("restart ", c.id), func(p *polity) bool { return p.restart(i) }})
+		}
+		for j := range p.nodes {
+			if i != j {
+				all = append(all, move{fmt.Sprint("round ", c.id, " ", p.nodes[j].id), func(p *polity) bool { return p.round(i, j) }})
+			}
+		}
+	}
+	for i, c := range p.nodes {
+		all = append(all, move{fmt.Sprint("decide ", c.id), func(p *polity) bool { return p.decide(i, duplicates) }})
+	}
+	for i := range duplicates {
+		all = append(all, move{fmt.Sprint("again ", i), func(p *polity) bool { return p.again(i) }})
+	}
+	return all
+}
+
+func (p *polity) learn(i int) bool {
+	c := p.nodes[i]
+	if c.told == len(c.epochs) {
+		return false
+	}
+	c.told++
+	return true
+}
+
+func (p *polity) collect(i int) bool {
+	c := p.nodes[i]
+	if c.leads != nil {
+		return false
+	}
+	l, err := NewCollection(context.Background(), c.store, c.place, CollectionConfig{})
+	if err == nil {
+		c.leads = l
+	}
+	return err == nil
+}
+
+// ask lets the request of a collection arrive. The answer is on its way then.
+func (p *polity) ask(i, duplicates int) bool {
+	c := p.nodes[i]
+	if c.leads == nil || c.answer != nil {
+		return false
+	}
+	peer, method, req, more := c.leads.Next()
+	if !more {
+		c.leads = nil
+		return true
+	}
+	to := p.index(peer)
+	s := posted{i, to, method, string(req)}
+	if len(p.sent) < duplicates && !slices.Contains(p.sent, s) {
+		p.sent = append(p.sent, s)
+	}
+	resp, err := p.serve(i, to, method, req)
+	if err != nil {
+		return p.lose(i)
+	}
+	c.answer = resp
+	return true
+}
+
+// answer lets the answer arrive.
+func (p *polity) answer(i int) bool {
+	c := p.nodes[i]
+	if c.leads == nil || c.answer == nil {
+		return false
+	}
+	resp := c.answer
+	c.answer = nil
+	if c.leads.Step(context.Background(), resp) != nil {
+		c.leads = nil
+	}
+	return true
+}
+
+// lose loses the request, or the answer if there is one.
+func (p *polity) lose(i int) bool {
+	c := p.nodes[i]
+	if c.leads == nil {
+		return false
+	}
+	c.answer = nil
+	if c.leads.Failed(context.Background(), transport.ErrUnreachable) != nil {
+		c.leads = nil
+	}
+	return true
+}
+
+// decide has a collection go on until something is decided, if nothing is in its way.
+func (p *polity) decide(i, duplicates int) bool {
+	c := p.nodes[i]
+	before := c.store.at
+	if !p.collect(i) && c.leads == nil {
+		return false
+	}
+	for c.store.at == before && (p.answer(i) || p.ask(i, duplicates)) {
+	}
+	return true
+}
+
+// stop has a node forget what it was about, as one does that keeps its store.
+func (p *polity) stop(i int) bool {
+	c := p.nodes[i]
+	if c.leads == nil {
+		return false
+	}
+	c.leads, c.answer = nil, nil
+	return true
+}
+
+// restart has a node lose everything.
+func (p *polity) restart(i int) bool {
+	c := p.nodes[i]
+	if c.store.at == "" {
+		return false
+	}
+	c.leads, c.answer, c.reborn, c.store = nil, nil, true, &chain{name: c.store.name, proposed: c.store.proposed, most: c.store.most}
+	c.place = &Membership{Self: c.id, Epoch: c.epoch}
+	return true
+}
+
+// nowhere is all that is compared: what counts is done before.
+var nowhere = []merkle.Range{{}}
+
+func (p *polity) round(i, j int) bool {
+	c := p.nodes[i]
+	round := NewRound(c.store, RoundConfig{Peer: p.nodes[j].id, Membership: c.place, Ranges: nowhere})
+	for {
+		method, req, more := round.Next()
+		if !more {
+			return true
+		}
+		resp, err := p.serve(i, j, method, req)
+		if err == nil {
+			err = round.Step(context.Background(), resp)
+		}
+		if err != nil {
+			return true
+		}
+	}
+}
+
+// again has a request arrive once more; the answer goes nowhere.
+func (p *polity) again(i int) bool {
+	if i >= len(p.sent) {
+		return false
+	}
+	s := p.sent[i]
+	_, _ = p.serve(s.from, s.to, s.method, []byte(s.req))
+	return true
+}
+
+// lasting reports whether a node is in every epoch, and never lost its store.
+func (c *citizen) lasting() bool {
+	return !c.reborn && !slices.ContainsFunc(c.epochs, func(e Epoch) bool { return !e.has(c.id) })
+}
+
+// wrong says what must not be: of the nodes that no epoch leaves out two have gone
+// different ways, or one was emptied.
+func (p *polity) wrong() string {
+	for i, c := range p.nodes {
+		if !c.lasting() {
+			continue
+		}
+		if c.store.emptied > 0 {
+			return fmt.Sprintf("%s was emptied", c.id)
+		}
+		for _, d := range p.nodes[:i] {
+			a, b := c.store.at, d.store.at
+			if d.lasting() && a != "" && b != "" && !leads(a, b) && !leads(b, a) {
+				return fmt.Sprintf("%s is at %s and %s at %s", c.id, a, d.id, b)
+			}
+		}
+	}
+	return ""
+}
+
+// stuck says what keeps all from coming to one generation once nothing happens to them
+// any more, and the one that proposes from being heard by all members.
+func (p *polity) stuck() string {
+	q := p.copied()
+	for i, c := range q.nodes {
+		for q.learn(i) {
+		}
+		c.leads, c.answer, c.store.most = nil, nil, c.store.proposed+1 // there is always something more to collect
+	}
+	for pass := range 4 {
+		if pass > 1 && !slices.ContainsFunc(q.nodes, func(c *citizen) bool { return c.store.at != q.nodes[0].store.at }) {
+			break
+		}
+		for i, c := range q.nodes {
+			for j := range q.nodes {
+				if i != j {
+					q.round(i, j)
+				}
+			}
+			if q.collect(i) {
+				for c.leads != nil && q.ask(i, 0) {
+					q.answer(i)
+				}
+			} else {
+				c.leads = nil
+			}
+		}
+	}
+	for _, c := range q.nodes {
+		if c.store.at != q.nodes[0].store.at {
+			return fmt.Sprintf("in the end %s is at %s and %s at %s", q.nodes[0].id, q.nodes[0].store.at, c.id, c.store.at)
+		}
+		if e := c.epoch(); c.place.proposes(e) && c.store.at != "" && c.place.at.rank < e.rank() {
+			return fmt.Sprintf("%s finds not all members in epoch %d", c.id, e.Number)
+		}
+	}
+	return q.wrong()
+}
+
+// every how many states it is looked at what comes of them in the end.
+const every = 7
+
+// explore goes all ways, the short ones first, to so many states at most, and returns to
+// how many.
+func explore(t *testing.T, start *polity, duplicates, most int, restarts bool) (states int) {
+	type way struct {
+		p    *polity
+		path []string
+	}
+	moves := start.moves(duplicates, restarts)
+	seen := map[string]bool{start.key(): true}
+	level := []way{{p: start}}
+	for len(level) > 0 {
+		var next []way
+		for _, w := range level {
+			for _, m := range moves {
+				q := w.p.copied()
+				if !m.do(q) {
+					continue
+				}
+				k := q.key()
+				if seen[k] {
+					continue
+				}
+				seen[k] = true
+				path := append(slices.Clone(w.path), m.name)
+				require.Empty(t, q.wrong(), strings.Join(path, "\n"))
+				if len(seen)%every == 0 {
+					require.Empty(t, q.stuck(), strings.Join(path, "\n"))
+				}
+				if next = append(next, way{q, path}); len(seen) >= most {
+					return len(seen)
+				}
+			}
+		}
+		level = next
+	}
+	return len(seen)
+}
+
+func epochs(members ...string) (all []Epoch) {
+	for i, m := range members {
+		e := Epoch{Number: uint64(i + 1)}
+		for _, id := range strings.Fields(m) {
+			e.Members = append(e.Members, transport.NodeID(id))
+		}
+		all = append(all, e)
+	}
+	return all
+}
+
+// wander goes one long way. What is likely changes on it, so that now and then nodes hear
+// nothing of one another for long, or nothing arrives, or all learn of another epoch.
+func wander(p *polity, seed uint64, duplicates int, restarts bool, look func(p *polity, path []string)) {
+	r := rand.New(rand.NewPCG(seed, 0))
+	kinds := make(map[string][]move)
+	for _, m := range p.moves(duplicates, restarts) {
+		kind, _, _ := strings.Cut(m.name, " ")
+		kinds[kind] = append(kinds[kind], m)
+	}
+	names, path := slices.Sorted(maps.Keys(kinds)), []string(nil)
+	for range 2 + r.IntN(8) {
+		var likely []move
+		for _, k := range names {
+			for range []int{0, 0, 0, 1, 3}[r.IntN(5)] * len(kinds[k]) {
+				likely = append(likely, kinds[k][r.IntN(len(kinds[k]))])
+			}
+		}
+		for range 2 + r.IntN(20) {
+			if len(likely) == 0 {
+				break
+			}
+			if m := likely[r.IntN(len(likely))]; m.do(p) {
+				path = append(path, m.name)
+				look(p, path)
+			}
+		}
+	}
+}
+
+type history struct {
+	name   string
+	epochs []Epoch
+	ids    []transport.NodeID
+}
+
+func histories() []history {
+	return []history{
+		{"the one that proposes leaves", epochs("a b c", "b c"), []transport.NodeID{"a", "b", "c"}},
+		{"another proposes", epochs("b c", "a b c"), []transport.NodeID{"a", "b", "c"}},
+		{"one is replaced", epochs("a b", "b c"), []transport.NodeID{"a", "b", "c"}},
+		{"one leaves and comes back", epochs("a b c", "b c", "a b c"), []transport.NodeID{"a", "b", "c"}},
+		{"a guest", epochs("a b", "b"), []transport.NodeID{"a", "b", "g"}},
+		{"five", epochs("a b c", "b c d", "c d e"), []transport.NodeID{"a", "b", "c", "d", "e"}},
+	}
+}
+
+var states = flag.Int("states", 1000, "how many states of agreeing nodes TestAgreeing looks at, in each kind of history")
+
+// script goes one way move by move.
+func script(t *testing.T, h history, lines string) *polity {
+	p := newPolity(first, h.epochs, 1, h.ids...)
+	moves := p.moves(3, true)
+	for _, name := range strings.Split(lines, "; ") {
+		i := slices.IndexFunc(moves, func(m move) bool { return m.name == name })
+		require.True(t, i >= 0 && moves[i].do(p), name)
+		require.Empty(t, p.wrong(), name)
+	}
+	require.Empty(t, p.stuck())
+	return p
+}
+
+// What went wrong once, on the way here.
+func TestTrap26_AgreeingInNarrowPlaces(t *testing.T) {
+	back := history{epochs: epochs("a b c", "b c", "a b c"), ids: []transport.NodeID{"a", "b", "c"}}
+	for name, c := range map[string]struct {
+		history
+		lines string
+	}{
+		"one that was left out has something to say when the others are about to go on without it": {back,
+			"collect a; ask a; answer a; ask a; answer a; ask a; answer a; ask a; answer a; lose a; learn b; collect b; learn c; ask b; answer b; learn c; ask a; answer a"},
+		"and one that was not knows it": {back,
+			"collect a; ask a; answer a; ask a; answer a; ask a; answer a; ask a; answer a; round a c; learn b; collect b; learn b"},
+		"the only one with a record tells a new one, and loses it": {
+			history{epochs: epochs("b c", "a b c"), ids: []transport.NodeID{"a", "b", "c"}},
+			"decide b; restart a; learn a; learn b; round a b; restart b; collect a; round b c; round c b"},
+		"one that has lost everything is filled by somebody who was away": {
+			history{epochs: epochs("a b", "b"), ids: []transport.NodeID{"a", "b", "g"}},
+			"learn b; learn a; collect b; round g b; restart b; round a b; round b a; round b g; round a b"},
+	} {
+		t.Run(name, func(t *testing.T) { script(t, c.history, c.lines) })
+	}
+}
+
+// What was prepared in an epoch is not concluded in the next one.
+func TestTrap26_ACollectionEndsWithItsEpoch(t *testing.T) {
+	h := history{epochs: epochs("b c", "a b c"), ids: []transport.NodeID{"a", "b", "c"}}
+	for _, stage := range []string{"", "; ask b", "; ask b; answer b", "; ask b; answer b; ask b"} {
+		p := script(t, h, "collect b"+stage+"; learn b")
+		b := p.nodes[1]
+		for p.answer(1) || p.ask(1, 0) {
+		}
+		require.Equal(t, first, b.store.at, stage)
+		require.Nil(t, b.leads)
+	}
+}
+
+// Whatever is lost, comes twice or stops, and however epochs change meanwhile: members
+// that no epoch leaves out never go different ways, are never emptied, and all come
+// to one generation in the end.
+func TestAgreeing(t *testing.T) {
+	for _, h := range histories() {
+		t.Run(h.name, func(t *testing.T) {
+			for _, duplicates := range []int{0, 2} {
+				n := explore(t, newPolity(first, h.epochs, 1, h.ids...), duplicates, *states, false)
+				t.Log(n, "states with", duplicates, "requests that come twice")
+			}
+			for seed := range uint64(4 * *states) {
+				p := newPolity(first, h.epochs, 1, h.ids...)
+				var way []string
+				wander(p, seed, 3, seed%4 == 0, func(p *polity, path []string) {
+					way = path
+					if wrong := p.wrong(); wrong != "" {
+						require.Fail(t, wrong, "seed %d\n%s", seed, strings.Join(path, "\n"))
+					}
+				})
+				if seed%2 == 0 {
+					require.Empty(t, p.stuck(), "seed %d\n%s", seed, strings.Join(way, "\n"))
+				}
+			}
+		})
+	}
+}
