@@ -463,6 +463,8 @@ func TestTrap26_AgreeingInNarrowPlaces(t *testing.T) {
 			"collect a; ask a; answer a; ask a; answer a; ask a; answer a; ask a; answer a; lose a; learn b; collect b; learn c; ask b; answer b; learn c; ask a; answer a"},
 		"and one that was not knows it": {back,
 			"collect a; ask a; answer a; ask a; answer a; ask a; answer a; ask a; answer a; round a c; learn b; collect b; learn b"},
+		"one that was left out has decided something that the others have not": {back,
+			"decide a; stop a; learn b; learn c; decide b; stop b; learn a; learn a; learn c; round c a"},
 		"the only one with a record tells a new one, and loses it": {
 			history{epochs: epochs("b c", "a b c"), ids: []transport.NodeID{"a", "b", "c"}},
 			"decide b; restart a; learn a; learn b; round a b; restart b; collect a; round b c; round c b"},

@@ -1,6 +1,7 @@
 package antientropy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -105,15 +106,13 @@ func (c *chain) Settle(_ context.Context, record []byte) error {
 
 func (c *chain) Adopt(_ context.Context, generation string) (iter.Seq2[string, []byte], error) {
 	none := func(func(string, []byte) bool) {}
-	if c.at == generation || c.at != "" && generation == "" {
+	if c.at != "" && (generation == "" || generation == c.at) {
 		return none, nil
 	}
 	if c.at != "" {
 		c.emptied++
 	}
-	if generation == "" {
-		generation = first
-	}
+	generation = cmp.Or(generation, first)
 	c.at, c.promised, c.known = generation, "", 0
 	return none, nil
 }

@@ -43,10 +43,10 @@ type Follower interface {
 	Settle(ctx context.Context, record []byte) error
 
 	// Adopt takes on a generation without the records that lead there. A store that has
-	// met no other keeps what it holds, and enters the first generation of all if the
-	// one to adopt is empty. Any other store becomes empty: aside yields what it
-	// held, each key with its state, once, at any time later. It does nothing if the
-	// generation is the present one.
+	// met no other keeps what it holds; an empty generation has it enter the first one of
+	// all. Any other store becomes empty: aside yields what it held, each key with
+	// its state, once, at any time later. Then an empty generation, or the present one,
+	// changes nothing.
 	Adopt(ctx context.Context, generation string) (aside iter.Seq2[string, []byte], err error)
 }
 

@@ -17,13 +17,14 @@ func TestHandlerRefusesWhatItDoesNotKnow(t *testing.T) {
 	_, err := h.ServeCall(t.Context(), "b", "antientropy/gossip", nil)
 	require.ErrorIs(t, err, transport.ErrUnknownMethod)
 
-	newer := wire.NewWriter(nil)
-	newer.Array(1)
-	newer.Uint(version + 1)
-	message := newer.Done()
-	for _, method := range []string{methodPush, methodDeltas, methodTree, methodPull, methodStream, methodReconcile} {
-		_, err := h.ServeCall(t.Context(), "b", method, message)
-		require.Equal(t, ErrVersion, err)
+	for _, method := range []string{methodPush, methodDeltas, methodTree, methodPull, methodStream, methodReconcile, methodSettle, methodPrepare} {
+		for _, v := range []uint64{version - 1, version + 1} {
+			other := wire.NewWriter(nil)
+			other.Array(1)
+			other.Uint(v)
+			_, err := h.ServeCall(t.Context(), "b", method, other.Done())
+			require.Equal(t, ErrVersion, err)
+		}
 		_, err = h.ServeCall(t.Context(), "b", method, []byte{0xdd, 0xff, 0xff, 0xff, 0xff})
 		corrupt, ok := errors.AsType[*CorruptError](err)
 		require.True(t, ok)
