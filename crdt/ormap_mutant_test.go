@@ -43,6 +43,25 @@ func TestORMapFieldsSayWhetherTheyAreThere(t *testing.T) {
 	require.Equal(t, 2, n)
 }
 
+// What a field forgets here it forgets wherever the delta is merged.
+func TestORMapFieldsTellOfTheirReset(t *testing.T) {
+	var m ormap
+	m.Counter("k").Add(idA, 1)
+	m.Set("k").Add(idA, "x")
+	m.LWWRegister("k").Set(idA, vclock.Timestamp{Wall: 1, Replica: idA}, "v")
+	m.MVRegister("k").Put(idA, nil, "v")
+	m.Flag("k").Enable(idA)
+	other := m.Clone()
+	for _, reset := range []func() *ormap{
+		m.Counter("k").Reset, m.Set("k").Reset, m.LWWRegister("k").Reset, m.MVRegister("k").Reset, m.Flag("k").Disable,
+	} {
+		require.False(t, other.Empty())
+		require.True(t, other.Merge(reset()))
+	}
+	require.True(t, other.Empty())
+	require.True(t, m.Empty())
+}
+
 // What was never delivered leaves a gap in the middle of a long lane. A delta claims none of the events behind it
 // that live and that it does not carry.
 func TestTrap08_ORMapDeltaOfManyEventsClaimsNoLiveOne(t *testing.T) {

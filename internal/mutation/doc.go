@@ -34,7 +34,8 @@
 // ISSTA 1993). A first run, one test at a time, notes which mutants each test sees make a difference where
 // they stand; only those tests are asked, the quick ones first. A test counts when it fails five times out
 // of five, or twice if it takes more than a second, or when it runs into its time limit: ten times what it took,
-// and five seconds more. So one that draws its cases by chance counts only if it hardly ever misses.
+// and five seconds more, of which it must have computed half, since the machine may be busy. So one that draws
+// its cases by chance counts only if it hardly ever misses.
 //
 // The tools of this kind that are maintained swap operators, but delete no statements and force no
 // conditions, which is how a join breaks; nor do they keep reasons. Those are the mutants that matter here.

@@ -92,7 +92,7 @@ func (r *runner) measure(match string) error {
 	for _, name := range names {
 		trace := filepath.Join(r.work, "trace")
 		begin := time.Now()
-		if out, failed := r.run(name, 10*time.Minute, "MUTATION_TRACE="+trace); failed {
+		if out, _, failed := r.run(name, 10*time.Minute, "MUTATION_TRACE="+trace); failed {
 			return fmt.Errorf("%s fails without a mutant:\n%s", name, out)
 		}
 		t := test{name: name, took: time.Since(begin), sees: make(map[int]bool)}
@@ -158,23 +158,24 @@ func (r *runner) verdict(m mutant) string {
 	return result
 }
 
-// fails counts how often t fails on m, up to the first time that it does not.
+// fails counts how often t fails on m, up to the first time that it does not. Once is enough where it does not end,
+// unless it hardly came to run: then the machine was busy.
 func (r *runner) fails(t test, m mutant) int {
+	most := limit + 10*t.took
 	for n := range t.repeats() {
-		begin := time.Now()
-		most := limit + 10*t.took
-		if _, failed := r.run(t.name, most, "MUTATION_ACTIVE="+strconv.Itoa(m.id)); !failed {
+		_, busy, failed := r.run(t.name, most, "MUTATION_ACTIVE="+strconv.Itoa(m.id))
+		switch {
+		case !failed:
 			return n
-		}
-		if time.Since(begin) >= most {
+		case busy >= most/2:
 			return t.repeats()
 		}
 	}
 	return t.repeats()
 }
 
-// run runs one test, and reports whether it failed.
-func (r *runner) run(name string, most time.Duration, env string) (out []byte, failed bool) {
+// run runs one test, and reports how long it computed and whether it failed.
+func (r *runner) run(name string, most time.Duration, env string) (out []byte, busy time.Duration, failed bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), most)
 	defer cancel()
 	script := fmt.Sprintf(`ulimit -v %d; exec "$0" "$@"`, memory)
@@ -182,5 +183,8 @@ func (r *runner) run(name string, most time.Duration, env string) (out []byte, f
 	cmd := exec.CommandContext(ctx, "sh", args...)
 	cmd.Dir, cmd.Env = r.dir, append(os.Environ(), "GOMAXPROCS=1", env)
 	out, err := cmd.CombinedOutput()
-	return out, err != nil || errors.Is(ctx.Err(), context.DeadlineExceeded)
+	if s := cmd.ProcessState; s != nil {
+		busy = s.UserTime() + s.SystemTime()
+	}
+	return out, busy, err != nil || errors.Is(ctx.Err(), context.DeadlineExceeded)
 }
