@@ -132,7 +132,7 @@ func remarkBounded(l *ledger, s shadow) string {
 // what the type says to it with what the model does. Who has rights often grants some,
 // who has none often asks for some.
 func changeBounded(r *run, n *node, l *ledger) change {
-	d := deed{n: 1 + r.clients.Int64N(6), by: n.replica.store.Replica()}
+	d := deed{n: 1 + r.clients.Int64N(6), by: n.replica.writer(l)}
 	mine, other := n.replica.account(l, d.by), r.other(n, l)
 	grants := other.open > 0 && mine.rights > 0 && r.clients.chance(0.4)
 	asks := mine.rights == 0 && r.clients.chance(0.25)
@@ -161,7 +161,7 @@ func changeBounded(r *run, n *node, l *ledger) change {
 // other is some replica, rather one that waits for rights.
 func (r *run) other(n *node, l *ledger) (a account) {
 	for range 3 {
-		a = n.replica.account(l, r.nodes[r.clients.IntN(len(r.nodes))].replica.store.Replica())
+		a = n.replica.account(l, r.nodes[r.clients.IntN(len(r.nodes))].replica.writer(l))
 		if a.open > 0 {
 			return a
 		}
@@ -286,7 +286,8 @@ func (l *ledger) meet(ids ...vclock.ReplicaID) {
 // checkStock checks a replica at rest against what was added and taken away anywhere:
 // that is the value, and all rights together.
 func (r *run) checkStock(l *ledger, n *node, state []byte) {
-	v, err := r.kinds.Decode(state)
+	_, value := unseal(state)
+	v, err := r.kinds.Decode(value)
 	if err != nil {
 		return // found when the state was bound
 	}

@@ -26,7 +26,7 @@ type changer func(r *run, n *node, l *ledger) change
 func (r *run) change(n *node, l *ledger) change {
 	c := l.chooseKind(r.clients)
 	switch {
-	case r.clients.chance(0.06):
+	case r.clients.chance(r.plan.deletes()):
 		return deleteKey(n, l)
 	case !c.grows() && r.clients.chance(0.06):
 		return resetKind(n, l, c)
@@ -49,6 +49,18 @@ func (r *run) explainChange(n *node, l *ledger, c change) {
 		return
 	}
 	r.fail(errorUnexplained, l.key, "%v at %s: %v", c, n.id, c.err)
+}
+
+// writer is the identity under which a replica writes to a key.
+func (p *replica) writer(l *ledger) (id vclock.ReplicaID) {
+	_, err := store.Update(p.store, l.key, func(_ *crdt.GCounter, by store.Writer) *crdt.GCounter {
+		id = by.Replica
+		return nil
+	})
+	if err != nil {
+		p.run.fail(errorUnexplained, l.key, "writer: %v", err)
+	}
+	return id
 }
 
 // live is the marks of one component that show at this replica.

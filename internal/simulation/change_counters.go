@@ -35,7 +35,7 @@ func changeCounter(r *run, n *node, l *ledger) (c change) {
 // increment is the effect of counting on: the delta tells of what the writer counted
 // before, too.
 func (l *ledger) increment(c component, n *node, amount int64) shadow {
-	writer := n.replica.store.Replica()
+	writer := n.replica.writer(l)
 	id := l.chain(chain{writer, c, amount < 0}, mark{component: c, amount: amount})
 	return shadow{seen: l.withEarlier(bit(id))}
 }

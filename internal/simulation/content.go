@@ -17,7 +17,11 @@ type content struct {
 	bytes  []byte
 }
 
-func contentKey(key string, state []byte) string { return key + "\x00" + string(state) }
+// Of which generation a state is makes no difference to what it means.
+func contentKey(key string, state []byte) string {
+	_, value := unseal(state)
+	return key + "\x00" + string(value)
+}
 
 // bind records that state, of the key of l, has the shadow s, and checks that its
 // value is the one of the model.
@@ -58,10 +62,11 @@ func (r *run) remark(l *ledger, s shadow) {
 func (r *run) bindForms(l *ledger, state []byte, s shadow) {
 	at := l.key + "\x01" + s.word()
 	c, ok := r.content[at]
+	_, value := unseal(state)
 	if !ok {
-		r.content[at] = &content{shadow: s, bytes: state}
-	} else if string(c.bytes) != string(state) {
-		r.fail(bytesDiverse, l.key, "%v is %x and %x", s, c.bytes, state)
+		r.content[at] = &content{shadow: s, bytes: value}
+	} else if string(c.bytes) != string(value) {
+		r.fail(bytesDiverse, l.key, "%v is %x and %x", s, c.bytes, value)
 	}
 }
 

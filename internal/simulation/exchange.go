@@ -49,12 +49,12 @@ func (a *replication) mirrorAcked(to *node, b antientropy.Batch, began time.Dura
 	}
 	batch := m.waiting[:b.Keys]
 	m.waiting, m.flight = m.waiting[b.Keys:], 0
-	if to.incarnation > 0 && to.lostAt >= began {
+	if to.lacksSince(began) {
 		return
 	}
 	for _, w := range batch {
 		told := slices.ContainsFunc(refused, func(x antientropy.Refused) bool { return x.Key == w.ledger.key })
-		if !told && !w.ledger.covers(to.replica.shadows[w.ledger.index], w.effect) {
+		if !told && !to.replica.has(w.ledger, w.effect) {
 			a.run.fail(ackedUnmerged, w.ledger.key, "%s to %s: %v", to.id, a.node.id, w.effect)
 		}
 	}
@@ -84,7 +84,7 @@ func (a *replication) begin(with *node, reopened bool) *exchange {
 // what a clock refused.
 func (a *replication) checkRound(rd *antientropy.Round, x *exchange) {
 	r := a.run
-	if r.violation != nil || r.counts.Refused != x.refused || x.with.incarnation > 0 && x.with.lostAt >= x.began {
+	if r.violation != nil || r.counts.Refused != x.refused || x.with.lacksSince(x.began) || a.node.lacksSince(x.began) {
 		return
 	}
 	hasher := a.node.replica.store.Index().Hasher()
@@ -92,7 +92,7 @@ func (a *replication) checkRound(rd *antientropy.Round, x *exchange) {
 		if left(rd, hasher, l.key) {
 			continue
 		}
-		mine, theirs := a.node.replica.shadows[l.index], x.with.replica.shadows[l.index]
+		mine, theirs := a.node.replica.knows(l), x.with.replica.knows(l)
 		if !l.covers(mine, x.theirs[l.index]) || !l.covers(theirs, x.mine[l.index]) {
 			r.fail(roundIncomplete, l.key, "%s began with %v and has %v; %s began with %v and has %v", a.node.id,
 				x.mine[l.index], mine, x.with.id, x.theirs[l.index], theirs)

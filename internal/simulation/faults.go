@@ -51,7 +51,7 @@ func (r *run) stopFaults() {
 	for _, n := range r.nodes {
 		n.skew = 0
 		n.pausedUntil = 0
-		if !n.up {
+		if !n.up && !n.gone {
 			r.restart(n)
 		}
 	}
@@ -138,7 +138,7 @@ func crash(r *run, length time.Duration) {
 	}
 	r.crash(n)
 	r.later(length, func() {
-		if !n.up {
+		if !n.up && !n.gone {
 			r.restart(n)
 		}
 	})
@@ -165,14 +165,14 @@ func loseDisk(r *run, length time.Duration) {
 	_ = length
 }
 
-// redundant reports whether every other node holds everything that n does.
+// redundant reports whether every other owner holds everything that n does.
 func (r *run) redundant(n *node) bool {
-	return !slices.ContainsFunc(r.nodes, func(o *node) bool { return o != n && !r.holdsAll(o, n) })
+	return !slices.ContainsFunc(r.owners(), func(o *node) bool { return o != n && !r.holdsAll(o, n) })
 }
 
 func (r *run) holdsAll(o, n *node) bool {
 	for _, l := range r.keys {
-		if !l.covers(o.replica.shadows[l.index], n.replica.shadows[l.index]) {
+		if !o.replica.has(l, n.replica.shadows[l.index]) {
 			return false
 		}
 	}

@@ -22,12 +22,13 @@ const (
 	timeout             // a call or an operation has waited long enough
 	push                // a node sends what its outbox holds
 	round               // a node reconciles with a peer
+	collect             // a node has the members agree on what to forget
 	operate             // a client does something
 	fault               // something breaks, or heals
 )
 
 func (k kind) String() string {
-	return [...]string{"deliver", "reply", "timeout", "push", "round", "operate", "fault"}[k]
+	return [...]string{"deliver", "reply", "timeout", "push", "round", "collect", "operate", "fault"}[k]
 }
 
 // heap is a four-ary heap of events, earliest first.

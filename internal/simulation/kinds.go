@@ -97,7 +97,7 @@ func (r *run) chooseKinds() (chosen []component) {
 	if r.plan.wide {
 		most = 2
 	}
-	if r.clients.chance(0.4) {
+	if r.clients.chance(0.4) && (!r.plan.collects || r.turns.chance(0.2)) {
 		chosen = append(chosen, r.chooseKind(component.grows))
 	}
 	for n := max(1, r.clients.IntN(most+1)); len(chosen) < n; {

@@ -17,6 +17,7 @@ type ledger struct {
 	of    [components]bitset
 	timed bitset // marks with a timestamp
 	read  reading
+	aside shadow // what stores held that were emptied
 
 	ranked  bitset       // marks that displace one another
 	cells   map[cell]int // numbered from 1

@@ -14,6 +14,7 @@ type message struct {
 	method   string
 	body     []byte
 	err      error // of an answer
+	sent     time.Duration
 }
 
 // link is how the messages from one node to another fare.
@@ -84,7 +85,9 @@ func (n *network) each(f func(from, to int, l *link)) {
 
 // send puts a message on its way.
 func (r *run) send(m *message, k kind) {
+	m.sent = r.now
 	first, second, copies := r.network.arrivals(m.from, m.to)
+	r.haunt(m, k)
 	if copies == 0 && r.trace.print != nil {
 		r.trace.say(r.now, m.from, "lost: %v %s to %s, call %d", k, m.method, name(m.to), m.call)
 	}

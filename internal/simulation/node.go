@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/eventual-go/eventual/antientropy"
 	"github.com/eventual-go/eventual/internal/planted"
 	"github.com/eventual-go/eventual/transport"
 	"github.com/eventual-go/eventual/vclock"
@@ -22,6 +23,12 @@ type node struct {
 	skew        time.Duration
 	incarnation int           // counts lost disks
 	lostAt      time.Duration // when the last disk was lost
+
+	owner     bool // it is a member of every epoch, and one of those that quorums are of
+	gone      bool // it has left for good
+	retain    int  // bytes of records that its store keeps
+	epoch     antientropy.Epoch
+	emptiedAt time.Duration // when its store was emptied last
 
 	replica *replica
 	calls   map[uint64]*call // under way, by number
@@ -42,7 +49,7 @@ type call struct {
 }
 
 func (r *run) newNode(i int) *node {
-	n := &node{index: i, id: nodeID(i), up: true}
+	n := &node{index: i, id: nodeID(i), up: true, owner: true, retain: r.chooseRetain()}
 	n.replica = r.newReplica(n, r.identity(n))
 	return n
 }
@@ -76,9 +83,14 @@ func (r *run) crash(n *node) {
 }
 
 // restart brings a node back under its identity, with a store that was read from
-// what is durable: the state of every key, and how far its clock had come.
+// what is durable: the state of every key, and how far its clock had come. Where
+// there are records the store is durable as a whole, with what it promised.
 func (r *run) restart(n *node) {
 	r.trace.say(r.now, n.index, "restarts")
+	if r.plan.collects {
+		r.wake(n)
+		return
+	}
 	old := n.replica
 	n.replica = r.newReplica(n, old.store.Replica())
 	n.replica.store.Clock().Floor(old.store.Clock().Last())
@@ -108,6 +120,7 @@ func (r *run) restartEmpty(n *node) {
 	r.trace.say(r.now, n.index, "restarts without its disk")
 	n.incarnation++
 	n.lostAt = r.now
+	r.ownersEmptied = r.ownersEmptied || n.owner
 	n.replica = r.newReplica(n, r.identity(n))
 	r.wake(n)
 }
@@ -174,4 +187,10 @@ func (r *run) answer(n *node, m *message) {
 	if !c.keeps {
 		spoil(resp)
 	}
+}
+
+// lacksSince reports whether a node may lack what it had at some moment: it lost its
+// disk, or its store was emptied.
+func (n *node) lacksSince(at time.Duration) bool {
+	return n.incarnation > 0 && n.lostAt >= at || n.emptiedAt > 0 && n.emptiedAt >= at
 }

@@ -119,7 +119,7 @@ func (r *run) quorumWrite(n *node, w *write, level quorum.Level) {
 // quorumRead reads a key, and checks the answer against what was known before.
 func (r *run) quorumRead(n *node, l *ledger, level quorum.Level) {
 	needed := r.needed(level)
-	join := func(a, b []byte) ([]byte, error) { return r.join(l, a, b) }
+	join := func(a, b []byte) ([]byte, error) { return n.replica.join(l, a, b) }
 	op, err := quorum.NewReadOp(l.key, r.everywhere(), level, join)
 	if err != nil {
 		r.fail(errorUnexplained, l.key, "read: %v", err)
@@ -145,10 +145,10 @@ func (r *run) quorumRead(n *node, l *ledger, level quorum.Level) {
 }
 
 // join merges two states on behalf of a reader, and keeps the shadow.
-func (r *run) join(l *ledger, a, b []byte) ([]byte, error) {
-	out, err := r.kinds.Join(a, b)
+func (p *replica) join(l *ledger, a, b []byte) ([]byte, error) {
+	out, err := p.store.Join(a, b)
 	if err == nil {
-		r.bind(l, out, l.join(r.meaning(l, a), r.meaning(l, b)))
+		p.run.bind(l, out, l.join(p.run.meaning(l, a), p.run.meaning(l, b)))
 	}
 	return out, err
 }
@@ -157,17 +157,17 @@ func (r *run) join(l *ledger, a, b []byte) ([]byte, error) {
 func (r *run) needed(level quorum.Level) int {
 	switch level {
 	case quorum.Majority:
-		return len(r.nodes)/2 + 1
+		return len(r.owners())/2 + 1
 	case quorum.All:
-		return len(r.nodes)
+		return len(r.owners())
 	}
 	return int(level)
 }
 
 func (r *run) everywhere() quorum.Placement {
-	owners := make(quorum.Everywhere, len(r.nodes))
-	for i, n := range r.nodes {
-		owners[i] = n.id
+	var owners quorum.Everywhere
+	for _, n := range r.owners() {
+		owners = append(owners, n.id)
 	}
 	return owners.Place("")
 }

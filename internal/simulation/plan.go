@@ -21,6 +21,10 @@ type plan struct {
 	interval         time.Duration // between rounds
 	maxMessage       int           // bytes; small ones are split
 	maxPending       int           // bytes that may wait for a peer
+
+	collects     bool // there are epochs, and what is removed is forgotten
+	collectEvery time.Duration
+	quiet        time.Duration // what is forgotten was left alone for so long
 }
 
 // profile says which faults a run prefers: some need calm to show, others a storm.
@@ -66,7 +70,24 @@ func newPlan(s source) plan {
 	return p
 }
 
+// planCollection has every other run collect, with a stream of its own.
+func (p *plan) planCollection(s source) {
+	p.collectEvery = s.between(100*time.Millisecond, 600*time.Millisecond)
+	p.quiet = s.between(0, 100*time.Millisecond)
+	if p.collects = s.chance(0.5); p.collects {
+		p.operations += p.operations / 2
+	}
+}
+
+// deletes is how likely it is that clients delete a whole key.
+func (p *plan) deletes() float64 {
+	if p.collects {
+		return 0.25
+	}
+	return 0.06
+}
+
 func (p plan) String() string {
-	return fmt.Sprintf("%d nodes, %d keys (wide: %v), %d operations and %d faults (%v) in %v; call timeout %v, operation timeout %v, push after %v, round every %v",
-		p.nodes, p.keys, p.wide, p.operations, p.faults, p.profile, p.duration, p.callTimeout, p.operationTimeout, p.pushDelay, p.interval)
+	return fmt.Sprintf("%d nodes, %d keys (wide: %v), %d operations and %d faults (%v) in %v; call timeout %v, operation timeout %v, push after %v, round every %v; collects: %v, every %v",
+		p.nodes, p.keys, p.wide, p.operations, p.faults, p.profile, p.duration, p.callTimeout, p.operationTimeout, p.pushDelay, p.interval, p.collects, p.collectEvery)
 }

@@ -20,6 +20,7 @@ const (
 	streamFaults
 	streamClients
 	streamNodes
+	streamTurns
 )
 
 // chance is true with probability p.

@@ -11,7 +11,8 @@ import (
 
 // show decodes a state and reads every component of it.
 func (r *run) show(l *ledger, state []byte) (out view, err error) {
-	v, err := r.kinds.Decode(state)
+	_, value := unseal(state)
+	v, err := r.kinds.Decode(value)
 	if err != nil {
 		return view{}, err
 	}

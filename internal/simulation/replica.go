@@ -15,6 +15,7 @@ import (
 // protocols get as their store, so nothing enters or leaves a store unseen.
 type replica struct {
 	run     *run
+	node    *node
 	now     func() time.Time
 	store   *store.Store
 	shadows []shadow // by ledger
@@ -29,14 +30,16 @@ var born = time.Unix(1_700_000_000, 0)
 func (r *run) newReplica(n *node, identity vclock.ReplicaID) *replica {
 	now := func() time.Time { return born.Add(r.now + n.skew) }
 	return &replica{
-		run: r,
-		now: now,
+		run:  r,
+		node: n,
+		now:  now,
 		store: store.New(store.Config{
 			Replica:  identity,
 			Kinds:    r.kinds,
 			Secret:   []byte("simulation"),
 			Now:      now,
 			MaxDrift: maxDrift,
+			Retain:   n.retain,
 		}),
 		shadows: make([]shadow, r.plan.keys),
 	}
@@ -65,13 +68,15 @@ func (p *replica) Merge(ctx context.Context, key string, state []byte) (novel []
 		return nil, errStopped
 	}
 	in, last := p.run.meaning(l, state), p.store.Clock().Last()
+	p.run.checkEcho(p.node, key, state)
 	novel, err = p.store.Merge(ctx, key, state)
 	if err != nil {
 		p.run.refused(key, err)
 		return nil, err
 	}
 	p.checkClock(l, in, last)
-	p.merged(l, in, novel)
+	p.merged(l, p.lifted(l, in, state), novel)
+	p.checkBuried(l)
 	return novel, nil
 }
 
@@ -118,7 +123,8 @@ func (p *replica) remark(l *ledger, in, mine, s shadow) {
 
 // refused tells the one refusal that clocks explain from all others.
 func (r *run) refused(key string, err error) {
-	if drift, ok := errors.AsType[*vclock.DriftError](err); ok && drift.Ahead > maxDrift {
+	drift, ahead := errors.AsType[*vclock.DriftError](err)
+	if ahead && drift.Ahead > maxDrift || isStale(err) && r.plan.collects {
 		r.counts.Refused++
 		return
 	}

@@ -2,8 +2,8 @@ package simulation
 
 import (
 	"errors"
+	"iter"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/eventual-go/eventual/antientropy"
@@ -25,6 +25,9 @@ type replication struct {
 	busy   bool // a round is under way
 	equal  bool // a round that began in the calm found no difference
 	armed  bool // a push is due
+
+	membership antientropy.Membership
+	outdated   *node // to reconcile with next
 }
 
 // peer is what a node remembers of another.
@@ -35,8 +38,9 @@ type peer struct {
 func (r *run) newReplication(n *node) *replication {
 	a := &replication{run: r, node: n, peers: make([]peer, r.plan.nodes), mirror: make([]mirrored, r.plan.nodes)}
 	a.outbox.MaxMessage, a.outbox.MaxBytes = r.plan.maxMessage, r.plan.maxPending
+	a.membership.Self, a.membership.Epoch = n.id, func() antientropy.Epoch { return n.epoch }
 	for _, o := range r.nodes {
-		if o != n {
+		if o != n && !o.gone {
 			a.outbox.Open(o.id)
 		}
 	}
@@ -46,6 +50,10 @@ func (r *run) newReplication(n *node) *replication {
 func (a *replication) start() {
 	r := a.run
 	r.after(r.sources.between(0, r.plan.interval), a.node, round, a.tick)
+	if r.plan.collects {
+		c := &collector{replication: a}
+		r.after(r.turns.between(0, r.plan.collectEvery), a.node, collect, c.tick)
+	}
 }
 
 // newHandler is all that a node answers.
@@ -59,12 +67,15 @@ func (r *run) newHandler(n *node) transport.Handler {
 		Learned:    func(from transport.NodeID, key string, novel []byte) { n.repl.put(key, novel, from) },
 		InFlight:   n.repl.outbox.Holds,
 		Refused:    r.refusedKey,
+		Membership: &n.repl.membership,
+		Outdated:   func(peer transport.NodeID) { n.repl.outdated = r.nodes[r.number(peer)] },
 	})
 	return mux
 }
 
 // put queues a delta, and has it pushed soon.
 func (a *replication) put(key string, delta []byte, origin transport.NodeID) {
+	a.run.learned(a.node, key, delta, origin)
 	lent := slices.Clone(delta)
 	overflowed, err := a.outbox.Put(key, lent, origin)
 	spoil(lent)
@@ -135,10 +146,14 @@ func (a *replication) tick() {
 func (a *replication) choose() *node {
 	r := a.run
 	first := r.sources.IntN(len(r.nodes))
+	if o := a.outdated; o != nil && !o.gone {
+		a.outdated = nil
+		return o
+	}
 	chosen := -1
 	for i := range r.nodes {
 		k := (first + i) % len(r.nodes)
-		if k == a.node.index {
+		if k == a.node.index || r.nodes[k].gone {
 			continue
 		}
 		if chosen < 0 || !a.outbox.Closed(r.nodes[chosen].id) && a.outbox.Closed(r.nodes[k].id) {
@@ -163,9 +178,27 @@ func (a *replication) reconcile(with *node) {
 		InFlight:   func(key string) bool { return a.outbox.Holds(with.id, key) },
 		Learned:    func(key string, novel []byte) { a.put(key, novel, with.id) },
 		Refused:    a.run.refusedKey,
+		Membership: &a.membership,
+		SetAside:   func(iter.Seq2[string, []byte]) { a.readmitted(with) },
 	})
 	p.deferred = nil
 	a.next(rd, a.begin(with, reopened))
+}
+
+// readmitted has all begin anew with a store that was emptied: what waits for the peers
+// is of what it held.
+func (a *replication) readmitted(by *node) {
+	for _, o := range a.run.nodes {
+		a.drop(o)
+		a.peers[o.index].deferred = nil
+	}
+	a.outbox.Open(by.id)
+}
+
+// drop has nothing wait for a node.
+func (a *replication) drop(o *node) {
+	a.outbox.Close(o.id)
+	a.mirror[o.index] = mirrored{}
 }
 
 // next sends the next request of a round, or ends it.
@@ -183,9 +216,8 @@ func (a *replication) next(rd *antientropy.Round, x *exchange) {
 		if err != nil {
 			r.explainCall(err)
 			a.busy = false
-			if x.reopened {
-				a.outbox.Close(x.with.id)
-				a.mirror[x.with.index] = mirrored{}
+			if _, apart := errors.AsType[*antientropy.GenerationError](err); apart || x.reopened {
+				a.drop(x.with)
 			}
 			return
 		}
@@ -225,7 +257,7 @@ func (r *run) refusedKey(x antientropy.Refused) {
 	if _, ok := errors.AsType[*antientropy.RefusedError](x.Err); ok {
 		return
 	}
-	if _, ok := errors.AsType[*vclock.DriftError](x.Err); !ok {
+	if _, ok := errors.AsType[*vclock.DriftError](x.Err); !ok && !r.explained(x.Err) {
 		r.fail(errorUnexplained, x.Key, "refused: %v", x.Err)
 	}
 }
@@ -235,8 +267,8 @@ func (r *run) explain(err error) {
 	if err == nil || errors.Is(err, errStopped) {
 		return
 	}
-	if _, ok := errors.AsType[*vclock.DriftError](err); !ok {
-		r.fail(errorUnexplained, "", "handler: %v", err)
+	if _, ok := errors.AsType[*vclock.DriftError](err); !ok && !r.explained(err) {
+		r.fail(errorUnexplained, "", "%v", err)
 	}
 }
 
@@ -245,8 +277,8 @@ func (r *run) explainCall(err error) {
 	if errors.Is(err, errTimeout) {
 		return
 	}
-	if e, ok := errors.AsType[*transport.RemoteError](err); ok && strings.Contains(e.Message, "ahead of the clock") {
+	if e, ok := errors.AsType[*transport.RemoteError](err); ok && r.explainedCall(e) {
 		return
 	}
-	r.fail(errorUnexplained, "", "call: %v", err)
+	r.explain(err)
 }

@@ -32,7 +32,7 @@ func (r *run) look() {
 		r.counts.Converged = r.now - r.plan.duration
 		r.trace.say(r.now, -1, "all replicas are equal")
 		r.checkFinal()
-	case r.calm && !slices.ContainsFunc(r.nodes, func(n *node) bool { return !n.repl.equal }):
+	case r.calm && !slices.ContainsFunc(r.present(), func(n *node) bool { return !n.repl.equal }):
 		r.finished = true
 	}
 }
@@ -42,13 +42,19 @@ func (r *run) restless() string {
 	if r.open > 0 {
 		return operationUndecided
 	}
-	for _, n := range r.nodes {
+	first := r.owners()[0]
+	for _, n := range r.present() {
 		switch {
 		case n.repl.pending() > 0:
 			return "deltas wait at " + name(n.index)
-		case n.replica.Index().Root() != r.nodes[0].replica.Index().Root():
-			return "the roots of n0 and " + name(n.index) + " differ"
+		case n.replica.Index().Root() != first.replica.Index().Root():
+			return "the roots of " + name(first.index) + " and " + name(n.index) + " differ"
+		case n.replica.Generation() != first.replica.Generation():
+			return "the generations of " + name(first.index) + " and " + name(n.index) + " differ"
 		}
+	}
+	if key := r.unforgotten(first); r.plan.collects && key != "" {
+		return neverCollected + ": " + key
 	}
 	return ""
 }
@@ -62,26 +68,41 @@ func (r *run) checkFinal() {
 				model = l.join(model, w.effect)
 			}
 		}
-		for _, n := range r.nodes {
+		for _, n := range r.present() {
 			r.checkKey(l, n, model)
 		}
 	}
 }
 
 func (r *run) checkKey(l *ledger, n *node, model shadow) {
-	got := n.replica.shadows[l.index]
+	got := n.replica.knows(l)
+	told := l.join(got, l.aside)
 	for _, w := range r.writes {
-		if w.ledger == l && w.acked && !l.covers(got, w.effect) {
+		switch {
+		case w.ledger != l || l.covers(got, w.effect):
+		case w.acked && !r.ownersEmptied:
 			r.fail(ackedLost, l.key, "%s, acknowledged at %v, is not at %s", w.describe, w.ackedAt, n.id)
+		case !l.covers(told, w.effect):
+			r.fail(lostUntold, l.key, "%s is not at %s", w.describe, n.id)
+		default:
+			r.did("a write lost that was set aside")
 		}
 	}
-	if !got.equal(model) {
+	if !l.covers(model, got) || !l.covers(told, model) || l.aside.empty() && !got.equal(model) {
 		r.fail(modelDiffers, l.key, "%s has %v, and all operations come to %v", n.id, got, model)
 	}
 	state, err := n.replica.Load(r.ctx, l.key) // checked against the model there
-	first, err0 := r.nodes[0].replica.Load(r.ctx, l.key)
+	first, err0 := r.owners()[0].replica.Load(r.ctx, l.key)
 	if err != nil || err0 != nil || !bytes.Equal(state, first) {
-		r.fail(replicasDiffer, l.key, "n0 has %x, %s has %x (%v, %v)", first, n.id, state, err0, err)
+		r.fail(replicasDiffer, l.key, "%s has %x, %s has %x (%v, %v)", r.owners()[0].id, first, n.id, state, err0, err)
 	}
-	r.checkStock(l, n, state)
+	n.replica.checkBuried(l)
+	if l.aside.empty() {
+		r.checkStock(l, n, state)
+	}
+}
+
+// present is the nodes that have not left for good.
+func (r *run) present() []*node {
+	return slices.DeleteFunc(slices.Clone(r.nodes), func(n *node) bool { return n.gone })
 }

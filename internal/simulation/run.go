@@ -6,6 +6,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/eventual-go/eventual/antientropy"
 	"github.com/eventual-go/eventual/crdt"
 	"github.com/eventual-go/eventual/internal/planted"
 	"github.com/eventual-go/eventual/vclock"
@@ -103,16 +104,24 @@ type run struct {
 	nodes   []*node
 	calls   uint64 // numbers given to calls
 
-	content map[string]*content
-	keys    []*ledger
-	last    *ledger // what a client used last
-	writes  []*write
-	open    int // quorum operations that are not decided
-	issued  map[issue]struct{}
-	stamps  map[vclock.ReplicaID]vclock.Timestamp // the last of each replica
+	content       map[string]*content
+	keys          []*ledger
+	last          *ledger // what a client used last
+	writes        []*write
+	open          int // quorum operations that are not decided
+	issued        map[issue]struct{}
+	stamps        map[vclock.ReplicaID]vclock.Timestamp // the last of each replica
+	generations   map[string]*generation
+	line          map[uint64]*generation // by number, of those who are members all along
+	epochs        []antientropy.Epoch
+	ownersEmptied bool                // one that was a member all along lost its store, or its generation
+	echoes        []map[string]lesson // by node
+	serving       *message            // the request that a node answers now
+
 	clients source
 	faults  source
 	sources source // of the nodes
+	turns   source // of epochs and absences
 
 	stopped   bool // the faults have stopped, no new operations
 	calm      bool // all replicas are equal and nothing waits
@@ -123,6 +132,7 @@ type run struct {
 
 func newRun(seed uint64, opts Options) *run {
 	p := newPlan(newSource(seed, streamPlan))
+	p.planCollection(newSource(seed, streamTurns))
 	r := &run{
 		seed:    seed,
 		plan:    p,
@@ -135,6 +145,10 @@ func newRun(seed uint64, opts Options) *run {
 		clients: newSource(seed, streamClients),
 		faults:  newSource(seed, streamFaults),
 		sources: newSource(seed, streamNodes),
+		turns:   newSource(seed, streamTurns),
+
+		line:        make(map[uint64]*generation),
+		generations: map[string]*generation{genesis: {number: 1}},
 	}
 	r.counts.Did = make(map[string]int)
 	r.trace.print = opts.Trace
@@ -144,7 +158,9 @@ func newRun(seed uint64, opts Options) *run {
 	}
 	for i := range p.nodes {
 		r.nodes = append(r.nodes, r.newNode(i))
+		r.echoes = append(r.echoes, make(map[string]lesson))
 	}
+	r.chooseOwners()
 	return r
 }
 
@@ -152,6 +168,7 @@ func (r *run) start() {
 	r.trace.say(0, -1, "seed %d: %v", r.seed, r.plan)
 	r.planFaults()
 	r.planOperations()
+	r.planTurns()
 	for _, n := range r.nodes {
 		r.wake(n)
 	}
@@ -175,7 +192,9 @@ func (r *run) step(e *event) {
 	r.trace.note(e.at, e.node, e.kind, payload)
 	switch e.kind {
 	case deliver:
+		r.serving = e.msg
 		r.serve(r.nodes[e.node], e.msg)
+		r.serving = nil
 	case reply:
 		r.answer(r.nodes[e.node], e.msg)
 	default:

@@ -19,6 +19,7 @@ type mark struct {
 	removal   bool           // it speaks against its element or flag
 	amount    int64          // of an increment; the value of an extreme
 	stamp     vclock.Timestamp
+	made      *generation // of the store at which it was made
 
 	cell    int    // of those that displace one another, see ledger.rank
 	earlier bitset // what a state that has this mark has too, see ledger.chain

@@ -62,4 +62,11 @@ const (
 	replicasDiffer     = "replicas differ after the faults stopped"
 	neverQuiet         = "replicas did not come to rest after the faults stopped"
 	operationUndecided = "an operation was never decided"
+	generationWrong    = "a generation that no record led to, or a state merged that is of no generation before"
+	forgottenAlive     = "a record forgets what is not removed"
+	cameBack           = "what was removed and forgotten came back"
+	forked             = "members settled different records"
+	lostUntold         = "a write was lost that was not set aside"
+	neverCollected     = "what all have removed was never collected"
+	echoed             = "a delta went back to where it came from"
 )

@@ -41,7 +41,7 @@ func (r *run) operate() {
 	if !n.up || n.pausedUntil > r.now {
 		return
 	}
-	if r.clients.chance(0.35) {
+	if r.clients.chance(0.35) && n.owner {
 		r.quorumRead(n, l, r.chooseLevel())
 		return
 	}
@@ -74,13 +74,17 @@ func (r *run) chooseLevel() quorum.Level {
 	case p < 0.8:
 		return quorum.All
 	}
-	return quorum.Level(1 + r.clients.IntN(len(r.nodes)))
+	return quorum.Level(1 + r.clients.IntN(len(r.owners())))
 }
 
 // update changes a key at one node, and lets the change travel: by the outbox, and
 // mostly by a quorum write too.
 func (r *run) update(n *node, l *ledger) {
+	first, at := len(l.marks), n.replica.at()
 	c := r.change(n, l)
+	for i := first; i < len(l.marks); i++ {
+		l.marks[i].made = at
+	}
 	if c.err != nil {
 		r.explainChange(n, l, c)
 		return
@@ -95,6 +99,9 @@ func (r *run) update(n *node, l *ledger) {
 	if len(c.delta) == 0 {
 		return
 	}
+	if at != nil && n.replica.shadows[l.index].empty() && !at.forgotten[l].empty() {
+		r.did("a key made again that was forgotten")
+	}
 	n.replica.updated(l, c)
 	r.counts.Updates++
 	describe := fmt.Sprintf("%s %v", l.key, c)
@@ -103,7 +110,7 @@ func (r *run) update(n *node, l *ledger) {
 	w := &write{ledger: l, node: n.index, delta: c.delta, effect: c.effect, started: r.now, describe: describe}
 	r.writes = append(r.writes, w)
 	n.repl.put(l.key, c.delta, "")
-	if r.clients.chance(0.85) {
+	if r.clients.chance(0.85) && n.owner {
 		r.quorumWrite(n, w, r.chooseLevel())
 	}
 }
@@ -112,7 +119,6 @@ func (r *run) update(n *node, l *ledger) {
 func (p *replica) updated(l *ledger, c change) {
 	p.run.bind(l, c.delta, c.effect)
 	p.shadows[l.index] = l.join(p.shadows[l.index], c.effect)
-	if _, err := p.Load(p.run.ctx, l.key); err != nil {
-		p.run.fail(errorUnexplained, l.key, "load: %v", err)
-	}
+	p.load(l)
+	p.checkBuried(l)
 }

@@ -1,0 +1,239 @@
+package simulation
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"slices"
+	"time"
+
+	"github.com/eventual-go/eventual/antientropy"
+	"github.com/eventual-go/eventual/crdt/store"
+	"github.com/eventual-go/eventual/internal/wire"
+)
+
+var (
+	_ antientropy.Follower  = (*replica)(nil)
+	_ antientropy.Collector = (*replica)(nil)
+)
+
+func isStale(err error) bool {
+	_, ok := errors.AsType[*store.StaleError](err)
+	return ok
+}
+
+// at is the generation of the store in the model, nil if it has met nobody.
+func (p *replica) at() *generation { return p.run.generation(p.store.Generation()) }
+
+// knows is all that the replica has seen of a key, also what it has forgotten.
+func (p *replica) knows(l *ledger) shadow { return p.at().knows(l, p.shadows[l.index]) }
+
+// has reports whether the replica has seen so much of a key.
+func (p *replica) has(l *ledger, s shadow) bool { return l.covers(p.knows(l), s) }
+
+// lifted is what a state comes to that was merged: of one that is of an earlier
+// generation what the records since then leave.
+func (p *replica) lifted(l *ledger, in shadow, state []byte) shadow {
+	from, _ := unseal(state)
+	at := p.at()
+	if at == nil || in.empty() {
+		return in
+	}
+	later, known := at.since(p.run.generation(from))
+	if next := p.run.generation(from); !known && next.before != at {
+		p.run.fail(generationWrong, l.key, "%s of generation %d merged what is of %d", p.node.id, at.number, next.number)
+	}
+	for _, g := range later {
+		if in = g.settle(l, in); in.empty() {
+			p.run.did("a state of what was forgotten arrives late")
+			return in
+		}
+	}
+	return in
+}
+
+// checkBuried checks that nothing shows in a key that was removed and forgotten before.
+func (p *replica) checkBuried(l *ledger) {
+	at, live := p.at(), p.shadows[l.index].live()
+	if at == nil {
+		return
+	}
+	if again := live.intersect(at.forgotten[l].gone); len(again) > 0 {
+		p.run.fail(cameBack, l.key, "%v at %s", again, p.node.id)
+	}
+	for id := range live.intersect(l.ranked).all() {
+		if l.marks[id].made == nil {
+			continue // by one that had met nobody
+		}
+		later, _ := at.since(l.marks[id].made)
+		for _, g := range later {
+			if !l.join(shadow{seen: bit(id)}, g.residues[l]).live().has(id) {
+				p.run.fail(cameBack, l.key, "mark %d at %s", id, p.node.id)
+			}
+		}
+	}
+}
+
+// Generation implements antientropy.Follower.
+func (p *replica) Generation() string { return p.store.Generation() }
+
+// Since implements antientropy.Follower.
+func (p *replica) Since(generation string, limit int) (records [][]byte, ok bool) {
+	return p.store.Since(generation, limit)
+}
+
+// Settle implements antientropy.Follower.
+func (p *replica) Settle(ctx context.Context, record []byte) error {
+	paper, before := p.run.paper(record), p.store.Generation()
+	if err := p.store.Settle(ctx, record); err != nil {
+		p.run.explain(err)
+		return err
+	}
+	p.arrived(before, paper)
+	return nil
+}
+
+// arrived does to the shadows what a record did to the store.
+func (p *replica) arrived(before string, by paper) {
+	r := p.run
+	if p.store.Generation() == before {
+		return
+	}
+	g := r.decided(by)
+	if p.store.Generation() != by.to() {
+		r.fail(generationWrong, "", "%s is of %x after the record to %x", p.node.id, p.store.Generation(), by.to())
+		return
+	}
+	p.checkFork(g)
+	r.trace.say(r.now, p.node.index, "settles record %d", g.number)
+	for _, l := range r.keys {
+		if _, concerned := g.residues[l]; concerned {
+			p.settled(g, l)
+		}
+	}
+}
+
+func (p *replica) settled(g *generation, l *ledger) {
+	s := p.shadows[l.index]
+	p.shadows[l.index] = g.settle(l, s)
+	switch {
+	case s.empty():
+	case p.shadows[l.index].empty():
+		p.run.did("a key forgotten")
+	default:
+		p.run.did("a key kept that has more than was forgotten")
+	}
+	p.load(l)
+	p.checkBuried(l)
+}
+
+// load has the state of a key compared with the model.
+func (p *replica) load(l *ledger) {
+	if _, err := p.Load(p.run.ctx, l.key); err != nil {
+		p.run.fail(errorUnexplained, l.key, "load: %v", err)
+	}
+}
+
+// checkFork checks that those who are members all along settle the same records.
+func (p *replica) checkFork(g *generation) {
+	if !p.node.owner {
+		return
+	}
+	r := p.run
+	if r.line[g.number] == nil {
+		r.line[g.number] = g
+	}
+	if r.line[g.number] != g {
+		r.fail(forked, "", "%s settles another record %d than the members before", p.node.id, g.number)
+	}
+}
+
+// Adopt implements antientropy.Follower.
+func (p *replica) Adopt(ctx context.Context, generation string) (iter.Seq2[string, []byte], error) {
+	before := p.store.Generation()
+	aside, err := p.store.Adopt(ctx, generation)
+	if err != nil || before == "" || p.store.Generation() == before {
+		return aside, err
+	}
+	p.emptied(aside)
+	return func(func(string, []byte) bool) {}, nil
+}
+
+// emptied takes note of what a store held that was emptied: it may be lost, and is told.
+func (p *replica) emptied(aside iter.Seq2[string, []byte]) {
+	r := p.run
+	r.did("a readmission")
+	r.trace.say(r.now, p.node.index, "is readmitted")
+	p.node.emptiedAt = r.now
+	if p.node.owner {
+		r.ownersEmptied = true
+	}
+	told := make(map[*ledger][]byte)
+	for key, value := range aside {
+		told[r.ledger(key)] = value
+	}
+	for _, l := range r.keys {
+		if value := told[l]; len(value) > 0 {
+			r.did("a key set aside")
+		}
+		r.bind(l, told[l], p.shadows[l.index])
+		l.aside, p.shadows[l.index] = l.aside.union(p.shadows[l.index]), shadow{}
+	}
+}
+
+// Propose implements antientropy.Collector.
+func (p *replica) Propose(limit int, quiet time.Duration) []byte {
+	proposal := p.store.Propose(limit, quiet)
+	if proposal == nil {
+		return nil
+	}
+	paper := p.run.paper(proposal)
+	for _, it := range paper.items {
+		l := p.run.ledger(it.key)
+		p.run.bind(l, it.value, p.shadows[l.index])
+	}
+	return proposal
+}
+
+// Prepare implements antientropy.Collector.
+func (p *replica) Prepare(ctx context.Context, proposal []byte) ([]byte, error) {
+	paper := p.run.paper(proposal)
+	reply, err := p.store.Prepare(ctx, proposal)
+	if err != nil {
+		return nil, err
+	}
+	refused := p.run.refusals(reply)
+	for i, it := range paper.items {
+		if !slices.Contains(refused, i) {
+			l := p.run.ledger(it.key)
+			p.shadows[l.index] = l.join(p.shadows[l.index], p.run.meaning(l, it.value))
+			p.load(l)
+			p.checkBuried(l)
+		}
+	}
+	return reply, nil
+}
+
+// refusals reads a reply: what of a proposal was refused.
+func (r *run) refusals(reply []byte) (refused []int) {
+	in, err := wire.NewReader(reply)
+	if err != nil {
+		r.fail(errorUnexplained, "", "a reply: %v", err)
+		return nil
+	}
+	for n := in.Array(); n > 0; n-- {
+		refused = append(refused, int(in.Uint()))
+	}
+	return refused
+}
+
+// Conclude implements antientropy.Collector.
+func (p *replica) Conclude(ctx context.Context, proposal []byte, replies [][]byte) ([]byte, error) {
+	before := p.store.Generation()
+	record, err := p.store.Conclude(ctx, proposal, replies)
+	if err != nil || record == nil {
+		return record, err
+	}
+	p.arrived(before, p.run.paper(record))
+	return record, nil
+}
