@@ -24,11 +24,14 @@ type mirrored struct {
 
 // mirrorPut repeats a Put for those peers for which the outbox now holds more.
 func (a *replication) mirrorPut(key string, delta []byte, origin transport.NodeID) {
+	if a.run.plan.propagation == lazy {
+		return // it holds nothing for one peer alone
+	}
 	l := a.run.ledger(key)
 	w := waiting{l, a.run.meaning(l, delta)}
 	for i, o := range a.run.nodes {
 		switch {
-		case a.outbox.Closed(o.id):
+		case a.out.Closed(o.id):
 			a.mirror[i] = mirrored{}
 		case o.id != origin && o != a.node:
 			a.mirror[i].waiting = append(a.mirror[i].waiting, w)
@@ -40,6 +43,9 @@ func (a *replication) mirrorPut(key string, delta []byte, origin transport.NodeI
 // that wait for it. It may have lost its disk since the batch was sent.
 func (a *replication) mirrorAcked(to *node, b antientropy.Batch, began time.Duration, refused []antientropy.Refused) {
 	m := &a.mirror[to.index]
+	if a.run.plan.propagation == lazy {
+		return
+	}
 	if m.flight != b.ID {
 		return // the outbox was closed meanwhile
 	}
@@ -93,6 +99,7 @@ func (a *replication) checkRound(rd *antientropy.Round, x *exchange) {
 			continue
 		}
 		mine, theirs := a.node.replica.knows(l), x.with.replica.knows(l)
+		mine, theirs = x.with.replica.at().knows(l, mine), a.node.replica.at().knows(l, theirs) // one may be further now
 		if !l.covers(mine, x.theirs[l.index]) || !l.covers(theirs, x.mine[l.index]) {
 			r.fail(roundIncomplete, l.key, "%s began with %v and has %v; %s began with %v and has %v", a.node.id,
 				x.mine[l.index], mine, x.with.id, x.theirs[l.index], theirs)

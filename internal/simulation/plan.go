@@ -22,6 +22,10 @@ type plan struct {
 	maxMessage       int           // bytes; small ones are split
 	maxPending       int           // bytes that may wait for a peer
 
+	propagation propagation
+	maxAge      time.Duration // of deltas that wait
+	patience    time.Duration // with those that were announced, see antientropy.Broadcast
+
 	collects     bool // there are epochs, and what is removed is forgotten
 	collectEvery time.Duration
 	quiet        time.Duration // what is forgotten was left alone for so long
@@ -70,10 +74,14 @@ func newPlan(s source) plan {
 	return p
 }
 
-// planCollection has every other run collect, with a stream of its own.
-func (p *plan) planCollection(s source) {
+// extend plans what has a stream of its own: how deltas travel, and that every other run
+// collects.
+func (p *plan) extend(s source) {
 	p.collectEvery = s.between(100*time.Millisecond, 600*time.Millisecond)
 	p.quiet = s.between(0, 100*time.Millisecond)
+	p.propagation = propagation(s.IntN(propagations))
+	p.maxAge = s.between(200*time.Millisecond, 2*time.Second)
+	p.patience = s.between(50*time.Millisecond, 300*time.Millisecond)
 	if p.collects = s.chance(0.5); p.collects {
 		p.operations += p.operations / 2
 	}
@@ -88,6 +96,6 @@ func (p *plan) deletes() float64 {
 }
 
 func (p plan) String() string {
-	return fmt.Sprintf("%d nodes, %d keys (wide: %v), %d operations and %d faults (%v) in %v; call timeout %v, operation timeout %v, push after %v, round every %v; collects: %v, every %v",
-		p.nodes, p.keys, p.wide, p.operations, p.faults, p.profile, p.duration, p.callTimeout, p.operationTimeout, p.pushDelay, p.interval, p.collects, p.collectEvery)
+	return fmt.Sprintf("%d nodes, %d keys (wide: %v), %d operations and %d faults (%v) in %v; call timeout %v, operation timeout %v, push after %v, round every %v; collects: %v, every %v; deltas %v, for %v",
+		p.nodes, p.keys, p.wide, p.operations, p.faults, p.profile, p.duration, p.callTimeout, p.operationTimeout, p.pushDelay, p.interval, p.collects, p.collectEvery, p.propagation, p.maxAge)
 }

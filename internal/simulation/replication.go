@@ -18,8 +18,8 @@ import (
 type replication struct {
 	run    *run
 	node   *node
-	outbox antientropy.Outbox
-	mirror []mirrored // what the outbox holds for each node
+	out    outgoing
+	mirror []mirrored // what an outbox holds for each node
 	peers  []peer     // by node
 	rounds uint64
 	busy   bool // a round is under way
@@ -37,11 +37,11 @@ type peer struct {
 
 func (r *run) newReplication(n *node) *replication {
 	a := &replication{run: r, node: n, peers: make([]peer, r.plan.nodes), mirror: make([]mirrored, r.plan.nodes)}
-	a.outbox.MaxMessage, a.outbox.MaxBytes = r.plan.maxMessage, r.plan.maxPending
+	a.out = r.newOutgoing()
 	a.membership.Self, a.membership.Epoch = n.id, func() antientropy.Epoch { return n.epoch }
 	for _, o := range r.nodes {
 		if o != n && !o.gone {
-			a.outbox.Open(o.id)
+			a.out.Open(o.id)
 		}
 	}
 	return a
@@ -50,6 +50,9 @@ func (r *run) newReplication(n *node) *replication {
 func (a *replication) start() {
 	r := a.run
 	r.after(r.sources.between(0, r.plan.interval), a.node, round, a.tick)
+	if r.plan.propagation == lazy {
+		a.mend()
+	}
 	if r.plan.collects {
 		c := &collector{replication: a}
 		r.after(r.turns.between(0, r.plan.collectEvery), a.node, collect, c.tick)
@@ -65,19 +68,19 @@ func (r *run) newHandler(n *node) transport.Handler {
 		Store:      n.replica,
 		MaxMessage: r.plan.maxMessage,
 		Learned:    func(from transport.NodeID, key string, novel []byte) { n.repl.put(key, novel, from) },
-		InFlight:   n.repl.outbox.Holds,
+		InFlight:   n.repl.out.Holds,
 		Refused:    r.refusedKey,
 		Membership: &n.repl.membership,
 		Outdated:   func(peer transport.NodeID) { n.repl.outdated = r.nodes[r.number(peer)] },
 	})
-	return mux
+	return &trees{node: n, rest: mux}
 }
 
 // put queues a delta, and has it pushed soon.
 func (a *replication) put(key string, delta []byte, origin transport.NodeID) {
 	a.run.learned(a.node, key, delta, origin)
 	lent := slices.Clone(delta)
-	overflowed, err := a.outbox.Put(key, lent, origin)
+	overflowed, err := a.out.Put(key, lent, origin)
 	spoil(lent)
 	a.mirrorPut(key, delta, origin)
 	if err != nil {
@@ -101,8 +104,9 @@ func (a *replication) arm() {
 // pushAll sends what waits to every peer that has no batch on its way.
 func (a *replication) pushAll() {
 	r := a.run
+	a.age()
 	for _, o := range r.nodes {
-		b, ok := a.outbox.Batch(o.id)
+		b, ok := a.out.Batch(o.id)
 		if !ok {
 			continue
 		}
@@ -117,18 +121,19 @@ func (a *replication) pushAll() {
 
 func (a *replication) pushed(to *node, b antientropy.Batch, began time.Duration, resp []byte, err error) {
 	var refused []antientropy.Refused
+	a.age()
 	if err == nil {
-		refused, err = a.outbox.Acked(to.id, b.ID, resp)
+		refused, err = a.out.Acked(to.id, b.ID, resp)
 	}
 	if err == nil {
 		a.mirrorAcked(to, b, began, refused)
 	} else {
 		a.run.explainCall(err)
-		if _, closed := a.outbox.Failed(to.id, b.ID); closed {
+		if _, closed := a.out.Failed(to.id, b.ID); closed {
 			a.mirror[to.index] = mirrored{}
 		}
 	}
-	if a.outbox.Pending(to.id) > 0 {
+	if a.out.Pending(to.id) > 0 {
 		a.arm()
 	}
 }
@@ -138,6 +143,7 @@ func (a *replication) pushed(to *node, b antientropy.Batch, began time.Duration,
 func (a *replication) tick() {
 	r := a.run
 	r.after(r.plan.interval, a.node, round, a.tick)
+	a.age()
 	if !a.busy {
 		a.reconcile(a.choose())
 	}
@@ -156,7 +162,7 @@ func (a *replication) choose() *node {
 		if k == a.node.index || r.nodes[k].gone {
 			continue
 		}
-		if chosen < 0 || !a.outbox.Closed(r.nodes[chosen].id) && a.outbox.Closed(r.nodes[k].id) {
+		if chosen < 0 || !a.out.Closed(r.nodes[chosen].id) && a.out.Closed(r.nodes[k].id) {
 			chosen = k
 		}
 	}
@@ -168,14 +174,14 @@ func (a *replication) reconcile(with *node) {
 	a.rounds++
 	a.run.counts.Rounds++
 	p := &a.peers[with.index]
-	reopened := a.outbox.Closed(with.id)
-	a.outbox.Open(with.id)
+	reopened := a.out.Closed(with.id)
+	a.out.Open(with.id)
 	rd := antientropy.NewRound(a.node.replica, antientropy.RoundConfig{
 		Peer:       with.id,
 		MaxMessage: a.run.plan.maxMessage,
 		Session:    a.rounds,
 		Insist:     p.deferred,
-		InFlight:   func(key string) bool { return a.outbox.Holds(with.id, key) },
+		InFlight:   func(key string) bool { return a.out.Holds(with.id, key) },
 		Learned:    func(key string, novel []byte) { a.put(key, novel, with.id) },
 		Refused:    a.run.refusedKey,
 		Membership: &a.membership,
@@ -192,12 +198,12 @@ func (a *replication) readmitted(by *node) {
 		a.drop(o)
 		a.peers[o.index].deferred = nil
 	}
-	a.outbox.Open(by.id)
+	a.out.Open(by.id)
 }
 
 // drop has nothing wait for a node.
 func (a *replication) drop(o *node) {
-	a.outbox.Close(o.id)
+	a.out.Close(o.id)
 	a.mirror[o.index] = mirrored{}
 }
 
@@ -246,7 +252,7 @@ func (a *replication) over(rd *antientropy.Round, x *exchange) {
 // pending is how many bytes wait for any peer.
 func (a *replication) pending() (n int) {
 	for _, o := range a.run.nodes {
-		n += a.outbox.Pending(o.id)
+		n += a.out.Pending(o.id)
 	}
 	return n
 }

@@ -132,7 +132,7 @@ type run struct {
 
 func newRun(seed uint64, opts Options) *run {
 	p := newPlan(newSource(seed, streamPlan))
-	p.planCollection(newSource(seed, streamTurns))
+	p.extend(newSource(seed, streamTurns))
 	r := &run{
 		seed:    seed,
 		plan:    p,
