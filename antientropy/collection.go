@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/eventual-go/eventual/internal/planted"
 	"github.com/eventual-go/eventual/transport"
 )
 
@@ -180,7 +181,7 @@ func (c *Collection) Result() Collected {
 // they are ready, or told what was decided.
 func (c *Collection) heldUp(ctx context.Context, err error) error {
 	c.result.HeldUp = append(c.result.HeldUp, HeldUp{Peer: c.others[c.at], Err: err})
-	if c.stage == preparing {
+	if c.stage == preparing && planted.Bug != planted.EarlyCollection {
 		c.stage = over
 		return nil
 	}

@@ -3,6 +3,7 @@ package antientropy
 import (
 	"context"
 
+	"github.com/eventual-go/eventual/internal/planted"
 	"github.com/eventual-go/eventual/merkle"
 	"github.com/eventual-go/eventual/transport"
 )
@@ -74,7 +75,7 @@ func (p *pulling) answer(ctx context.Context, q question, skip int) (full bool, 
 		size += f.cost()
 		here.keys = append(here.keys, f)
 	}
-	p.reply.more = full && len(here.keys) > 0
+	p.reply.more = full && len(here.keys) > 0 && planted.Bug != planted.OverClaim
 	if !full || p.reply.more {
 		p.add(here, size)
 	}

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/binary"
 	"math"
+
+	"github.com/eventual-go/eventual/internal/planted"
 )
 
 // This file is the rung of the ladder on which sketches are compared: the initiator's
@@ -222,7 +224,7 @@ func (s *Session) decode(r Range, c *climb) reading {
 	if !ok {
 		return readSome
 	}
-	if !s.accounts(r, c.state, mine, theirs) {
+	if !s.accounts(r, c.state, mine, theirs) && planted.Bug != planted.PoisonedSketch {
 		return readWrong
 	}
 	if len(mine)+len(theirs) == 0 {

@@ -3,6 +3,8 @@ package merkle
 import (
 	"iter"
 	"sync/atomic"
+
+	"github.com/eventual-go/eventual/internal/planted"
 )
 
 // Tree is an index of keys and the states they are in, ordered by [Position],
@@ -59,6 +61,9 @@ func (t *Tree) Set(key string, state Fingerprint) (changed bool) {
 	t.resketch(o, by, func(s *sketch) {
 		if found {
 			s.add(t.hasher.sketchID(e.pos, old), -1)
+		}
+		if planted.Bug == planted.PoisonedSketch && !found {
+			return
 		}
 		s.add(t.hasher.sketchID(e.pos, e.sum), 1)
 	})

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/eventual-go/eventual/crdt"
+	"github.com/eventual-go/eventual/internal/planted"
 	"github.com/eventual-go/eventual/vclock"
 )
 
@@ -110,6 +111,9 @@ func (s *Store) Replica() vclock.ReplicaID { return s.era.Load().writer }
 
 // nextWriter returns an identity that was never used. s.turning is held.
 func (s *Store) nextWriter() vclock.ReplicaID {
+	if planted.Bug == planted.IdentityKept {
+		return s.base
+	}
 	s.writers++
 	return vclock.Named(fmt.Sprintf("%v incarnation %d", s.base, s.writers))
 }

@@ -23,9 +23,34 @@ const (
 	// IdentityReused, in the simulator's own restart: a replica that lost its disk
 	// comes back under its old identity, and issues its first dots a second time.
 	IdentityReused = "identity-reused"
+
+	// Echo, in antientropy.Outbox: a delta goes to all peers, also to the one that it came
+	// from.
+	Echo = "echo"
+
+	// EarlyCollection, in antientropy.Collection: what members forget is decided although
+	// some of them did not answer, and so may not have what is forgotten.
+	EarlyCollection = "early-collection"
+
+	// NotLifted, in the store's merge: a state from before a record is taken as it is, and
+	// brings back what was removed and forgotten.
+	NotLifted = "not-lifted"
+
+	// IdentityKept, in the store: a key that is made anew after it was forgotten has its
+	// events numbered from the beginning, under the name of before.
+	IdentityKept = "identity-kept"
+
+	// OverClaim, in the antientropy responder: an answer that had no room for all keys of
+	// a range says that there are no more.
+	OverClaim = "over-claim"
+
+	// PoisonedSketch, in merkle: what is added to a tree does not reach its sketch, and
+	// what is read out of sketches is not compared with the roots.
+	PoisonedSketch = "poisoned-sketch"
 )
 
 // Names is every planted fault, in the order in which the tests try them.
 func Names() []string {
-	return []string{ContextGap, TallyTwice, AckBeforeMerge, RoundForgets, IdentityReused}
+	return []string{ContextGap, TallyTwice, AckBeforeMerge, RoundForgets, IdentityReused,
+		Echo, EarlyCollection, NotLifted, IdentityKept, OverClaim, PoisonedSketch}
 }

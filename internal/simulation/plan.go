@@ -9,6 +9,7 @@ import (
 type plan struct {
 	nodes      int
 	keys       int
+	broad      bool // so many keys that indexes have sketches, most of them left alone
 	wide       bool // many small keys, none of them hot, and messages that hold few
 	operations int
 	duration   time.Duration // of the faults and the operations
@@ -82,6 +83,9 @@ func (p *plan) extend(s source) {
 	p.propagation = propagation(s.IntN(propagations))
 	p.maxAge = s.between(200*time.Millisecond, 2*time.Second)
 	p.patience = s.between(50*time.Millisecond, 300*time.Millisecond)
+	if p.broad = s.chance(0.05); p.broad {
+		p.keys, p.wide, p.maxMessage = 260+s.IntN(60), true, 8<<10
+	}
 	if p.collects = s.chance(0.5); p.collects {
 		p.operations += p.operations / 2
 	}

@@ -53,6 +53,10 @@ func (r *run) newOutgoing() outgoing {
 	}
 }
 
+// unmet reports whether a node has met nobody. It sends nothing then that it has: it will
+// keep that when it meets the others, as nothing which is known to them alone.
+func (n *node) unmet() bool { return n.replica.run.plan.collects && n.replica.Generation() == "" }
+
 // age tells what deltas are sent from what time it is.
 func (a *replication) age() {
 	r := a.run

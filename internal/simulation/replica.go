@@ -135,11 +135,4 @@ func (r *run) refused(key string, err error) {
 var errStopped = errors.New("simulation: the run has failed")
 
 // ledger finds the history of a key, nil if there is no such key.
-func (r *run) ledger(key string) *ledger {
-	for _, l := range r.keys {
-		if l.key == key {
-			return l
-		}
-	}
-	return nil
-}
+func (r *run) ledger(key string) *ledger { return r.byKey[key] }

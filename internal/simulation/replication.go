@@ -105,6 +105,10 @@ func (a *replication) arm() {
 func (a *replication) pushAll() {
 	r := a.run
 	a.age()
+	if a.node.unmet() {
+		a.arm()
+		return
+	}
 	for _, o := range r.nodes {
 		b, ok := a.out.Batch(o.id)
 		if !ok {

@@ -106,6 +106,7 @@ type run struct {
 
 	content       map[string]*content
 	keys          []*ledger
+	byKey         map[string]*ledger
 	last          *ledger // what a client used last
 	writes        []*write
 	open          int // quorum operations that are not decided
@@ -140,6 +141,7 @@ func newRun(seed uint64, opts Options) *run {
 		kinds:   crdt.Standard(),
 		network: newNetwork(p.nodes, newSource(seed, streamLinks)),
 		content: make(map[string]*content),
+		byKey:   make(map[string]*ledger),
 		issued:  make(map[issue]struct{}),
 		stamps:  make(map[vclock.ReplicaID]vclock.Timestamp),
 		clients: newSource(seed, streamClients),
@@ -154,7 +156,9 @@ func newRun(seed uint64, opts Options) *run {
 	r.trace.print = opts.Trace
 	r.trace.hash = mix(seed, uint64(p.nodes))
 	for i := range p.keys {
-		r.keys = append(r.keys, newLedger(i))
+		l := newLedger(i)
+		r.keys = append(r.keys, l)
+		r.byKey[l.key] = l
 	}
 	for i := range p.nodes {
 		r.nodes = append(r.nodes, r.newNode(i))
@@ -168,6 +172,7 @@ func (r *run) start() {
 	r.trace.say(0, -1, "seed %d: %v", r.seed, r.plan)
 	r.planFaults()
 	r.planOperations()
+	r.fill()
 	r.planTurns()
 	for _, n := range r.nodes {
 		r.wake(n)

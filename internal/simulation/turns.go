@@ -21,6 +21,11 @@ func (r *run) chooseOwners() {
 	for i, at := range r.turns.Perm(len(r.nodes)) {
 		r.nodes[at].owner = i < owners
 	}
+	for _, n := range r.owners() { // who begin the cluster
+		if _, err := n.replica.Adopt(r.ctx, ""); err != nil {
+			r.fail(errorUnexplained, "", "adopt: %v", err)
+		}
+	}
 }
 
 func (r *run) chooseRetain() int {

@@ -25,6 +25,26 @@ func (r *run) planOperations() {
 	}
 }
 
+// fill gives all nodes the same keys to begin with, where there are to be so many that
+// their indexes have sketches.
+func (r *run) fill() {
+	if !r.plan.broad {
+		return
+	}
+	first := r.owners()[0]
+	for _, l := range r.keys {
+		w := r.apply(first, l, changeSet(r, first, l))
+		for _, n := range r.nodes {
+			if w == nil || n == first {
+				continue
+			}
+			if _, err := n.replica.Merge(r.ctx, l.key, w.delta); err != nil {
+				r.fail(errorUnexplained, l.key, "fill: %v", err)
+			}
+		}
+	}
+}
+
 // gap is how far apart operations of a burst are: less than messages take, or much
 // more.
 func (s source) gap() time.Duration {
@@ -38,7 +58,7 @@ func (s source) gap() time.Duration {
 func (r *run) operate() {
 	n := r.nodes[r.clients.IntN(len(r.nodes))]
 	l := r.chooseKey()
-	if !n.up || n.pausedUntil > r.now {
+	if !n.up || n.pausedUntil > r.now || n.owner && n.unmet() {
 		return
 	}
 	if r.clients.chance(0.35) && n.owner {
@@ -89,17 +109,30 @@ func (r *run) update(n *node, l *ledger) {
 		r.explainChange(n, l, c)
 		return
 	}
+	w := r.apply(n, l, c)
+	if w == nil {
+		return
+	}
+	n.repl.put(l.key, w.delta, "")
+	if r.clients.chance(0.85) && n.owner {
+		r.quorumWrite(n, w, r.chooseLevel())
+	}
+}
+
+// apply does to the model what a change did to a store. It returns nil if that was
+// nothing.
+func (r *run) apply(n *node, l *ledger, c change) *write {
 	if c.effect.empty() != (len(c.delta) == 0) {
 		r.fail(modelDiffers, l.key, "%v at %s: the effect is %v, the delta %x", c, n.id, c.effect, c.delta)
-		return
+		return nil
 	}
 	if len(c.delta) > 0 || c.refused {
 		r.did(c.name)
 	}
 	if len(c.delta) == 0 {
-		return
+		return nil
 	}
-	if at != nil && n.replica.shadows[l.index].empty() && !at.forgotten[l].empty() {
+	if at := n.replica.at(); at != nil && n.replica.shadows[l.index].empty() && !at.forgotten[l].empty() {
 		r.did("a key made again that was forgotten")
 	}
 	n.replica.updated(l, c)
@@ -109,10 +142,7 @@ func (r *run) update(n *node, l *ledger) {
 	r.trace.say(r.now, n.index, "%s: %v", describe, c.effect)
 	w := &write{ledger: l, node: n.index, delta: c.delta, effect: c.effect, started: r.now, describe: describe}
 	r.writes = append(r.writes, w)
-	n.repl.put(l.key, c.delta, "")
-	if r.clients.chance(0.85) && n.owner {
-		r.quorumWrite(n, w, r.chooseLevel())
-	}
+	return w
 }
 
 // updated does to the shadow what an update did to the store, and checks both.
