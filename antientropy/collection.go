@@ -180,8 +180,11 @@ func (c *Collection) Result() Collected {
 // heldUp notes that a member does not do its part. The others are still asked whether
 // they are ready, or told what was decided.
 func (c *Collection) heldUp(ctx context.Context, err error) error {
+	if planted.Bug == planted.EarlyCollection {
+		return c.next(ctx)
+	}
 	c.result.HeldUp = append(c.result.HeldUp, HeldUp{Peer: c.others[c.at], Err: err})
-	if c.stage == preparing && planted.Bug != planted.EarlyCollection {
+	if c.stage == preparing {
 		c.stage = over
 		return nil
 	}

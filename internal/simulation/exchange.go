@@ -22,10 +22,14 @@ type mirrored struct {
 	flight  uint64 // the batch on its way; it is void once the outbox was closed
 }
 
+// mirrors reports whether what outboxes hold is known: trees hold nothing for one peer
+// alone.
+func (r *run) mirrors() bool { return r.plan.propagation != lazy && !r.plan.retires }
+
 // mirrorPut repeats a Put for those peers for which the outbox now holds more.
 func (a *replication) mirrorPut(key string, delta []byte, origin transport.NodeID) {
-	if a.run.plan.propagation == lazy {
-		return // it holds nothing for one peer alone
+	if !a.run.mirrors() {
+		return
 	}
 	l := a.run.ledger(key)
 	w := waiting{l, a.run.meaning(l, delta)}
@@ -43,7 +47,7 @@ func (a *replication) mirrorPut(key string, delta []byte, origin transport.NodeI
 // that wait for it. It may have lost its disk since the batch was sent.
 func (a *replication) mirrorAcked(to *node, b antientropy.Batch, began time.Duration, refused []antientropy.Refused) {
 	m := &a.mirror[to.index]
-	if a.run.plan.propagation == lazy {
+	if !a.run.mirrors() {
 		return
 	}
 	if m.flight != b.ID {

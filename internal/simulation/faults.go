@@ -171,6 +171,9 @@ func (r *run) redundant(n *node) bool {
 }
 
 func (r *run) holdsAll(o, n *node) bool {
+	if r.plan.retires {
+		return r.holdsHeritage(o, n)
+	}
 	for _, l := range r.keys {
 		if !o.replica.has(l, n.replica.shadows[l.index]) {
 			return false

@@ -105,6 +105,7 @@ func (p *replica) arrived(before string, by paper) {
 		return
 	}
 	p.checkFork(g)
+	p.identities = append(p.identities, p.store.Replica())
 	r.trace.say(r.now, p.node.index, "settles record %d", g.number)
 	for _, l := range r.keys {
 		if _, concerned := g.residues[l]; concerned {
@@ -155,6 +156,7 @@ func (p *replica) Adopt(ctx context.Context, generation string) (iter.Seq2[strin
 	if err != nil || before == "" || p.store.Generation() == before {
 		return aside, err
 	}
+	p.identities = append(p.identities, p.store.Replica())
 	p.emptied(aside)
 	return func(func(string, []byte) bool) {}, nil
 }
@@ -167,6 +169,10 @@ func (p *replica) emptied(aside iter.Seq2[string, []byte]) {
 	p.node.emptiedAt = r.now
 	if p.node.owner {
 		r.ownersEmptied = true
+	}
+	if r.plan.retires {
+		p.emptiedHeritage(aside)
+		return
 	}
 	told := make(map[*ledger][]byte)
 	for key, value := range aside {
@@ -184,8 +190,8 @@ func (p *replica) emptied(aside iter.Seq2[string, []byte]) {
 // Propose implements antientropy.Collector.
 func (p *replica) Propose(limit int, quiet time.Duration) []byte {
 	proposal := p.store.Propose(limit, quiet)
-	if proposal == nil {
-		return nil
+	if proposal == nil || p.run.plan.retires {
+		return proposal
 	}
 	paper := p.run.paper(proposal)
 	for _, it := range paper.items {
@@ -199,8 +205,8 @@ func (p *replica) Propose(limit int, quiet time.Duration) []byte {
 func (p *replica) Prepare(ctx context.Context, proposal []byte) ([]byte, error) {
 	paper := p.run.paper(proposal)
 	reply, err := p.store.Prepare(ctx, proposal)
-	if err != nil {
-		return nil, err
+	if err != nil || p.run.plan.retires {
+		return reply, err
 	}
 	refused := p.run.refusals(reply)
 	for i, it := range paper.items {

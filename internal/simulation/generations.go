@@ -76,6 +76,7 @@ func (g *generation) knows(l *ledger, s shadow) shadow {
 type paper struct {
 	number, after, id uint64
 	items             []residue
+	heirs             int // keys that are inherited
 }
 
 type residue struct {
@@ -96,6 +97,11 @@ func (r *run) paper(b []byte) (p paper) {
 	for n := in.Array() / 2; n > 0 && in.Err() == nil; n-- {
 		p.items = append(p.items, residue{in.String(), in.Bytes()})
 	}
+	in.Bytes()
+	for n := in.Array(); n > 0 && in.Err() == nil; n-- {
+		in.Bytes()
+	}
+	p.heirs = in.Array() / 2
 	if in.Err() != nil {
 		r.fail(errorUnexplained, "", "a record: %v", in.Err())
 	}
@@ -115,6 +121,9 @@ func (r *run) decided(p paper) *generation {
 		g.forgotten[l] = before.forgotten[l]
 	}
 	for _, it := range p.items {
+		if r.plan.retires {
+			break
+		}
 		l := r.ledger(it.key)
 		s := r.meaning(l, it.value)
 		if live := s.live(); len(live) > 0 && l.view(s) != (view{}) {
@@ -125,6 +134,9 @@ func (r *run) decided(p paper) *generation {
 		r.did("a key settled")
 	}
 	r.did("a record settled")
+	if p.heirs > 0 {
+		r.did("a record by which somebody inherits")
+	}
 	r.generations[p.to()] = g
 	return g
 }

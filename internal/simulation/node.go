@@ -118,6 +118,7 @@ func (r *run) recover(n *node, old *replica, key string) {
 func (r *run) restartEmpty(n *node) {
 	r.counts.Amnesia++
 	r.trace.say(r.now, n.index, "restarts without its disk")
+	r.depart(n)
 	n.incarnation++
 	n.lostAt = r.now
 	r.ownersEmptied = r.ownersEmptied || n.owner

@@ -28,6 +28,7 @@ type plan struct {
 	patience    time.Duration // with those that were announced, see antientropy.Broadcast
 
 	collects     bool // there are epochs, and what is removed is forgotten
+	retires      bool // who left is retired, see heritage
 	collectEvery time.Duration
 	quiet        time.Duration // what is forgotten was left alone for so long
 }
@@ -87,6 +88,7 @@ func (p *plan) extend(s source) {
 		p.keys, p.wide, p.maxMessage = 260+s.IntN(60), true, 8<<10
 	}
 	if p.collects = s.chance(0.5); p.collects {
+		p.retires = !p.broad && s.chance(0.15)
 		p.operations += p.operations / 2
 	}
 }

@@ -19,6 +19,8 @@ type replica struct {
 	now     func() time.Time
 	store   *store.Store
 	shadows []shadow // by ledger
+
+	identities []vclock.ReplicaID // that it has written under
 }
 
 // maxDrift is how far ahead a timestamp may be: the clocks of a run jump further.
@@ -42,6 +44,8 @@ func (r *run) newReplica(n *node, identity vclock.ReplicaID) *replica {
 			Retain:   n.retain,
 		}),
 		shadows: make([]shadow, r.plan.keys),
+
+		identities: []vclock.ReplicaID{identity},
 	}
 }
 
@@ -51,6 +55,9 @@ func (p *replica) Index() *merkle.Tree { return p.store.Index() }
 // Load implements antientropy.Store and quorum.Replica.
 func (p *replica) Load(ctx context.Context, key string) ([]byte, error) {
 	state, err := p.store.Load(ctx, key)
+	if p.run.plan.retires {
+		return state, err
+	}
 	l := p.run.ledger(key)
 	if err != nil || l == nil {
 		p.run.fail(errorUnexplained, key, "load: %v", err)
@@ -62,6 +69,13 @@ func (p *replica) Load(ctx context.Context, key string) ([]byte, error) {
 
 // Merge implements antientropy.Store and quorum.Replica.
 func (p *replica) Merge(ctx context.Context, key string, state []byte) (novel []byte, err error) {
+	if p.run.plan.retires {
+		p.run.checkEcho(p.node, key, state)
+		if novel, err = p.store.Merge(ctx, key, state); err != nil {
+			p.run.refused(key, err)
+		}
+		return novel, err
+	}
 	l := p.run.ledger(key)
 	if l == nil {
 		p.run.fail(bytesUnknown, key, "a key that nobody wrote")
@@ -124,7 +138,7 @@ func (p *replica) remark(l *ledger, in, mine, s shadow) {
 // refused tells the one refusal that clocks explain from all others.
 func (r *run) refused(key string, err error) {
 	drift, ahead := errors.AsType[*vclock.DriftError](err)
-	if ahead && drift.Ahead > maxDrift || isStale(err) && r.plan.collects {
+	if ahead && drift.Ahead > maxDrift || r.explained(err) {
 		r.counts.Refused++
 		return
 	}

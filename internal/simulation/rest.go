@@ -53,6 +53,9 @@ func (r *run) restless() string {
 			return "the generations of " + name(first.index) + " and " + name(n.index) + " differ"
 		}
 	}
+	if key := r.unretired(first); key != "" {
+		return "a replica that was retired is named in " + key
+	}
 	if key := r.unforgotten(first); r.plan.collects && key != "" {
 		return neverCollected + ": " + key
 	}
@@ -61,6 +64,11 @@ func (r *run) restless() string {
 
 // checkFinal compares all replicas with one another and with the model.
 func (r *run) checkFinal() {
+	for _, n := range r.present() {
+		if r.plan.retires {
+			r.checkHeritage(n)
+		}
+	}
 	for _, l := range r.keys {
 		var model shadow
 		for _, w := range r.writes {

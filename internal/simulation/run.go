@@ -118,6 +118,7 @@ type run struct {
 	ownersEmptied bool                // one that was a member all along lost its store, or its generation
 	echoes        []map[string]lesson // by node
 	serving       *message            // the request that a node answers now
+	heritage      *heritage
 
 	clients source
 	faults  source
@@ -153,9 +154,13 @@ func newRun(seed uint64, opts Options) *run {
 		generations: map[string]*generation{genesis: {number: 1}},
 	}
 	r.counts.Did = make(map[string]int)
+	r.heritage = newHeritage()
 	r.trace.print = opts.Trace
 	r.trace.hash = mix(seed, uint64(p.nodes))
 	for i := range p.keys {
+		if p.retires {
+			break
+		}
 		l := newLedger(i)
 		r.keys = append(r.keys, l)
 		r.byKey[l.key] = l

@@ -80,6 +80,7 @@ func (r *run) turnEpoch() {
 		}
 	}
 	r.epochs = append(r.epochs, e)
+	r.retire()
 	r.did("an epoch")
 	r.trace.say(r.now, nowhere, "epoch %d: %v", e.Number, e.Members)
 	for _, n := range r.nodes {
@@ -144,6 +145,7 @@ func (r *run) leaveForGood() {
 	}
 	r.crash(n)
 	n.gone = true
+	r.depart(n)
 	r.did("a guest leaves for good")
 	r.trace.say(r.now, n.index, "leaves for good")
 	for _, o := range r.nodes {

@@ -57,10 +57,14 @@ func (s source) gap() time.Duration {
 // operate is one thing that one client does at some node.
 func (r *run) operate() {
 	n := r.nodes[r.clients.IntN(len(r.nodes))]
-	l := r.chooseKey()
 	if !n.up || n.pausedUntil > r.now || n.owner && n.unmet() {
 		return
 	}
+	if r.plan.retires {
+		r.operateHeritage(n)
+		return
+	}
+	l := r.chooseKey()
 	if r.clients.chance(0.35) && n.owner {
 		r.quorumRead(n, l, r.chooseLevel())
 		return
