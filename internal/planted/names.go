@@ -40,8 +40,8 @@ const (
 	// events numbered from the beginning, under the name of before.
 	IdentityKept = "identity-kept"
 
-	// OverClaim, in the antientropy responder: an answer that had no room for all keys of
-	// a range says that there are no more.
+	// OverClaim, in the antientropy responder: an answer claims to be all of a range, and
+	// so to cover what the peer has there besides.
 	OverClaim = "over-claim"
 
 	// PoisonedSketch, in merkle: what is added to a tree does not reach its sketch, and

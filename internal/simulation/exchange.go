@@ -77,6 +77,7 @@ type exchange struct {
 	calm         bool // it began when nothing was left to exchange
 	began        time.Duration
 	mine, theirs []shadow
+	resumed      bool
 	refused      int // merges refused in the whole cluster until then
 }
 

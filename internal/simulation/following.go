@@ -52,9 +52,14 @@ func (p *replica) lifted(l *ledger, in shadow, state []byte) shadow {
 	return in
 }
 
-// checkBuried checks that nothing shows in a key that was removed and forgotten before.
+// checkBuried checks that nothing shows in a key that was removed and forgotten before. A
+// counter is checked at rest: who has forgotten that something was taken back is told of
+// it again only with the whole state of who goes on counting, and not with each delta.
 func (p *replica) checkBuried(l *ledger) {
 	at, live := p.at(), p.shadows[l.index].live()
+	if !p.run.calm {
+		live = live.without(l.of[gcounter]).without(l.of[pncounter])
+	}
 	if at == nil {
 		return
 	}

@@ -85,7 +85,10 @@ func (p *plan) extend(s source) {
 	p.maxAge = s.between(200*time.Millisecond, 2*time.Second)
 	p.patience = s.between(50*time.Millisecond, 300*time.Millisecond)
 	if p.broad = s.chance(0.05); p.broad {
-		p.keys, p.wide, p.maxMessage = 260+s.IntN(60), true, 8<<10
+		p.keys, p.wide, p.maxMessage = 300+s.IntN(60), true, 2<<10
+		if s.chance(0.8) { // stores that are filled again
+			p.profile, p.faults = crashing, 6+s.IntN(14)
+		}
 	}
 	if p.collects = s.chance(0.5); p.collects {
 		p.retires = !p.broad && s.chance(0.15)

@@ -27,7 +27,8 @@ type replication struct {
 	armed  bool // a push is due
 
 	membership antientropy.Membership
-	outdated   *node // to reconcile with next
+	outdated   *node              // to reconcile with next
+	cursor     antientropy.Cursor // how far a stream has come that ended early
 }
 
 // peer is what a node remembers of another.
@@ -188,11 +189,14 @@ func (a *replication) reconcile(with *node) {
 		InFlight:   func(key string) bool { return a.out.Holds(with.id, key) },
 		Learned:    func(key string, novel []byte) { a.put(key, novel, with.id) },
 		Refused:    a.run.refusedKey,
+		Resume:     a.cursor,
 		Membership: &a.membership,
 		SetAside:   func(iter.Seq2[string, []byte]) { a.readmitted(with) },
 	})
 	p.deferred = nil
-	a.next(rd, a.begin(with, reopened))
+	x := a.begin(with, reopened)
+	x.resumed = a.cursor != antientropy.Cursor{}
+	a.next(rd, x)
 }
 
 // readmitted has all begin anew with a store that was emptied: what waits for the peers
@@ -225,7 +229,7 @@ func (a *replication) next(rd *antientropy.Round, x *exchange) {
 		}
 		if err != nil {
 			r.explainCall(err)
-			a.busy = false
+			a.ended(rd, x)
 			if _, apart := errors.AsType[*antientropy.GenerationError](err); apart || x.reopened {
 				a.drop(x.with)
 			}
@@ -236,7 +240,7 @@ func (a *replication) next(rd *antientropy.Round, x *exchange) {
 }
 
 func (a *replication) over(rd *antientropy.Round, x *exchange) {
-	a.busy = false
+	a.ended(rd, x)
 	r, done := a.run, rd.Result()
 	a.peers[x.with.index].deferred = rd.Deferred()
 	if r.trace.print != nil {
@@ -250,6 +254,19 @@ func (a *replication) over(rd *antientropy.Round, x *exchange) {
 	a.equal = true
 	if done.Different > 0 {
 		r.fail(neverQuiet, "", "%s finds %d differences to %s though their roots are equal", a.node.id, done.Different, x.with.id)
+	}
+}
+
+// ended notes how far a round has come, early or not.
+func (a *replication) ended(rd *antientropy.Round, x *exchange) {
+	a.busy = false
+	a.cursor = rd.Resume()
+	switch {
+	case rd.Result().Strategy != antientropy.FullState:
+	case x.resumed:
+		a.run.did("a stream that goes on where another ended")
+	default:
+		a.run.did("a stream")
 	}
 }
 

@@ -58,7 +58,7 @@ func (r *run) planTurns() {
 		at(0.6, r.turnEpoch)
 		at(0.6, r.leaveForLong)
 	}
-	at(0.3, r.leaveForGood)
+	at(0.8, r.leaveForGood)
 }
 
 // turnEpoch gives out a new epoch, to each node that concerns it at a moment of its own.
