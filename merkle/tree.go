@@ -59,11 +59,11 @@ func (t *Tree) Set(key string, state Fingerprint) (changed bool) {
 	o := t.writer()
 	t.root = o.put(t.root, 0, e, by)
 	t.resketch(o, by, func(s *sketch) {
+		if planted.Bug == planted.PoisonedSketch && found && e.pos%2 == 0 {
+			return
+		}
 		if found {
 			s.add(t.hasher.sketchID(e.pos, old), -1)
-		}
-		if planted.Bug == planted.PoisonedSketch && !found {
-			return
 		}
 		s.add(t.hasher.sketchID(e.pos, e.sum), 1)
 	})

@@ -44,8 +44,8 @@ const (
 	// so to cover what the peer has there besides.
 	OverClaim = "over-claim"
 
-	// PoisonedSketch, in merkle: what is added to a tree does not reach its sketch, and
-	// what is read out of sketches is not compared with the roots.
+	// PoisonedSketch, in merkle: new states of every other key do not reach the sketch of
+	// a tree, and what is read out of sketches is not compared with the roots.
 	PoisonedSketch = "poisoned-sketch"
 )
 

@@ -13,7 +13,7 @@ import (
 // the list stays whole.
 var wanted = map[string]int{
 	"a collection of all there was":               885,
-	"a collection that ended early":               1,
+	"a collection that ended early":               0, // but it may
 	"a collection that was held up":               456,
 	"a guest comes back after a record":           6,
 	"a guest comes back after records":            7,
@@ -27,8 +27,8 @@ var wanted = map[string]int{
 	"a record by which somebody inherits":         5,
 	"a record settled":                            217,
 	"a state of what was forgotten arrives late":  208,
-	"a stream": 10,
-	"a stream that goes on where another ended": 1,
+	"a stream": 3,
+	"a stream that goes on where another ended": 0, // but it may
 	"a write lost that was set aside":           333,
 	"an epoch":                                  310,
 	"deltas that got too old":                   766,

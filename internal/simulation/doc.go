@@ -12,7 +12,7 @@
 // # What is real, and what is simulated
 //
 // Real is everything that decides: a crdt/store.Store for each replica; the
-// protocol cores antientropy.Outbox, Round and Responder; quorum.ReadOp, WriteOp
+// protocol cores antientropy.Outbox, Broadcast, Round, Collection and Responder; quorum.ReadOp, WriteOp
 // and the Coordinator's handler; transport.Mux; the wire forms. Their drivers,
 // which own goroutines and timers in production, are replaced by the simulator: it
 // carries requests and answers as messages, and fires the timers.
@@ -27,8 +27,28 @@
 // are off by more than what replicas accept, and jump. After every handler its request is
 // overwritten, so nobody can keep it.
 //
+// Deltas wait for peers for ever, or until they are too old, or go along trees, as the
+// seed has it. Some runs begin with some hundred keys, so that indexes have sketches and
+// a store that is emptied is filled by a stream.
+//
+// # Epochs
+//
+// In every other run what was deleted is collected. Epochs of members follow one another,
+// each node hears of one at a moment of its own, and the least member has all agree on
+// records while messages are lost and nodes crash. The owners are members of all epochs,
+// and quorums are of them alone: who has forgotten a deletion cannot answer a read
+// together with one that has not heard of it, and members have before anyone forgets.
+// The others are guests, and members now and then. They are cut off for long and write
+// meanwhile; some have a store that keeps the last record alone, so that they are
+// readmitted and what they held is set aside; some leave for good. Requests arrive once
+// more, seconds later. Stores that have met nobody send nothing that they hold.
+//
+// Where identities are retired too, clients use keys of their own, see heirs.go: those
+// runs are checked by what is there at rest.
+//
 // A node that restarts has what was durable: the state of every key, read into a
-// new store under the old identity, and how far its clock had come. A node that
+// new store under the old identity, and how far its clock had come; where there are
+// records, the store as it was. A node that
 // loses its disk comes back empty, under a new identity, at a moment when every
 // other node holds all that it had: so nothing is lost by it, and what is promised
 // without such a loss is promised still.
@@ -71,6 +91,14 @@
 // bounded counters too, since their rows are numbered: rights that go to and fro do not
 // come back to the state that they left.
 //
+// # The model of collection
+//
+// A generation is the record that led to it. To settle one is to merge its residue into
+// the shadow of the key, and to make that empty if it is all there is; a state of an
+// earlier generation is settled likewise where it arrives. So shadows are what stores
+// hold, byte by byte. What a replica knows is that and all that its generation has
+// forgotten, and it is by this that acknowledgements, reads and rounds are judged.
+//
 // # Invariants
 //
 // At all times:
@@ -87,13 +115,17 @@
 //     began;
 //   - a read meets each acknowledged write if the two levels together are more than
 //     the nodes, and each earlier read likewise;
+//   - a record forgets only what shows nothing, all owners settle the same records, and
+//     what was removed and forgotten does not show again (in a counter: at rest);
+//   - a delta is not sent to the node that it came from;
 //   - no error occurs that no fault explains.
 //
 // After the faults have stopped, within a bounded time:
 //   - nothing waits, no operation is undecided, all replicas are equal byte by byte,
-//     and rounds find no difference;
+//     of one generation, rounds find no difference, and no deleted key is left that
+//     could be forgotten, nor a name that was retired;
 //   - what they hold is what all operations come to in the model, every acknowledged
-//     write and nothing else; of a bounded counter, all rights together are what was
+//     write and nothing else, except what was set aside; of a bounded counter, all rights together are what was
 //     added less what was taken away.
 //
 // An update that was not acknowledged has happened nevertheless, at the replica that
@@ -130,9 +162,8 @@
 // shows. Randomness comes from one of the streams of the run, and nothing may depend on
 // the order of a map.
 //
-// Not in the workload are ORMap.Fold and the Handover and Delta of all types. Nothing in
-// the protocols calls them, and the first two rest on a knowledge of who is a member that
-// the nodes of a run do not have.
+// Not in the workload are ORMap.Fold and the Delta of all types: nothing in the protocols
+// calls them.
 //
 // # Concurrency
 //
