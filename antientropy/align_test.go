@@ -72,8 +72,8 @@ func TestWhomRecordsAreTakenFrom(t *testing.T) {
 type meeting struct {
 	a, b   *chain
 	of, to *Membership // of a and of b; "a" and "b" are their names
-	aside  int
-	told   []transport.NodeID
+
+	told []transport.NodeID
 }
 
 func (m *meeting) round(t *testing.T, limit int) (Exchange, error) {
@@ -97,7 +97,9 @@ func (m *meeting) round(t *testing.T, limit int) (Exchange, error) {
 	}
 }
 
-func chainAt(generation string, known int) *chain { return &chain{name: "x", at: generation, known: known} }
+func chainAt(generation string, known int) *chain {
+	return &chain{name: "x", at: generation, known: known}
+}
 
 // Wherever two nodes that are no members stand, a round brings them together if one
 // knows the way, or has met nobody; else the lesser generation goes.

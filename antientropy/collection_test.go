@@ -321,6 +321,7 @@ func TestACollectionEndsWithItsContextAndItsStore(t *testing.T) {
 	require.False(t, more)
 	c.at(t, first, "a", "b")
 
+	c = newCouncil(first, "a", "b")
 	l = c.start(t)
 	require.NoError(t, c.drive(t, l, func() bool { return l.stage == preparing }))
 	c.stores["a"].promised = "/another"

@@ -84,6 +84,9 @@ func (m *Membership) enter(ctx context.Context) (leave func(), err error) {
 	}
 	turn := m.turn
 	m.mu.Unlock()
+	if ctx.Err() != nil { // so that it is not left to chance
+		return nil, ctx.Err()
+	}
 	select {
 	case turn <- struct{}{}:
 		return func() { <-turn }, nil
