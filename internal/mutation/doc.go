@@ -8,7 +8,9 @@
 //
 // The list is kept beside the package, in testdata/mutants.txt: one line for each mutant with its file and
 // line, the function, what was changed, and the test that fails. It holds no times, so that remaking it
-// changes only what changed; a digest of each file tells whether its part is out of date.
+// changes only what changed; a digest of each file tells whether its part is out of date. A part is about the
+// functions that were named when it was first made. Those that are named later are asked again, and the others of
+// the part stay as they were; to make it about other functions, cut it out first. Parts of files that are gone go too.
 //
 // A mutant that no test can tell from the original, because it means the same, stands with the reason in
 // testdata/mutants_equivalent.txt, kept by hand: lines that name mutants, and below them, indented, why.

@@ -87,16 +87,41 @@ func (l *mutantList) line(text string) error {
 	return nil
 }
 
-// put replaces the section of the same file.
+// put replaces the section of the same file, or if that is about other functions, what it has of those in s.
 func (l *mutantList) put(s section) {
 	i, found := slices.BinarySearchFunc(l.sections, s.scope.file, func(s section, file string) int {
 		return cmp.Compare(s.scope.file, file)
 	})
-	if found {
+	switch {
+	case !found:
+		l.sections = slices.Insert(l.sections, i, s)
+	case l.sections[i].scope == s.scope:
 		l.sections[i] = s
-		return
+	default:
+		l.sections[i].update(s.results)
 	}
-	l.sections = slices.Insert(l.sections, i, s)
+}
+
+// update replaces the results of the functions that are in news. The digest stays, since the others were not asked.
+func (s *section) update(news []result) {
+	asked := make(map[string][]result)
+	for _, r := range news {
+		asked[r.mutant.fn] = append(asked[r.mutant.fn], r)
+	}
+	var all []result
+	for _, r := range s.results {
+		if of, ok := asked[r.mutant.fn]; ok {
+			all, asked[r.mutant.fn] = append(all, of...), nil
+		} else {
+			all = append(all, r)
+		}
+	}
+	s.results = all
+}
+
+// forget drops the parts of files that are gone.
+func (l *mutantList) forget(p *pack) {
+	l.sections = slices.DeleteFunc(l.sections, func(s section) bool { return p.files[s.scope.file] == nil })
 }
 
 // killers returns by which test each mutant died.

@@ -45,6 +45,7 @@ func (j *job) run() error {
 	if err != nil {
 		return err
 	}
+	list.forget(pkg)
 	why, err := readReasons(reasonsFile(pkg.Dir))
 	if err != nil {
 		return err

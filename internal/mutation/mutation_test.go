@@ -2,6 +2,7 @@ package main
 
 import (
 	"flag"
+	"go/ast"
 	"os"
 	"path/filepath"
 	"strings"
@@ -110,6 +111,29 @@ func TestFaults(t *testing.T) {
 		"a.go:1\tf\tdies by luck\tsometimes: TestB",
 		"a.go:1\tf\tlives\tsurvived",
 	}, l.faults(why))
+}
+
+func TestFunctionsAreReplacedInTheirPart(t *testing.T) {
+	at := func(fn, change, verdict string) result {
+		return result{mutant{file: "a.go", line: 1, fn: fn, change: change}, verdict}
+	}
+	part := section{scope: scope{file: "a.go", functions: "!h"}, digest: "00"}
+	part.results = []result{at("f", "x", "TestA"), at("g", "x", survived), at("g", "y", "TestA"), at("i", "x", "TestA")}
+	l := &mutantList{sections: []section{part}}
+	l.put(section{scope: scope{file: "a.go", functions: "g|h"}, digest: "11", results: []result{
+		at("g", "x", "TestB"), at("g", "z", "TestB"), at("h", "x", survived),
+	}})
+	part.results = []result{at("f", "x", "TestA"), at("g", "x", "TestB"), at("g", "z", "TestB"), at("i", "x", "TestA")}
+	require.Equal(t, []section{part}, l.sections)
+	part.digest = "22"
+	l.put(part)
+	require.Equal(t, []section{part}, l.sections)
+}
+
+func TestPartsOfFilesThatAreGoneGoToo(t *testing.T) {
+	l := &mutantList{sections: []section{{scope: scope{file: "a.go"}}, {scope: scope{file: "b.go"}}}}
+	l.forget(&pack{files: map[string]*ast.File{"b.go": {}}})
+	require.Equal(t, []section{{scope: scope{file: "b.go"}}}, l.sections)
 }
 
 func TestChanges(t *testing.T) {
