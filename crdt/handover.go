@@ -96,7 +96,7 @@ func (e *estate) settle(minted uint64, seen, final *vclock.Context, alive func(v
 		case s.Replica == e.to:
 		case !slices.Contains(e.from, s.Replica):
 			rest.AddSpan(s)
-		case !covers(final, s) && e.beyond(s, final, alive):
+		case e.beyond(s, final, alive):
 			return nil, &HandoverError{s.Replica, reasonBeyondCut}
 		default:
 			found = true

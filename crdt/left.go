@@ -11,26 +11,20 @@ import (
 func (v *Value) Left(by ...vclock.ReplicaID) (left *Value) {
 	left = new(Value)
 	for _, c := range v.list() {
-		c := c.(causal)
-		if !c.canHandOver() {
-			continue
-		}
-		if others, any := without(c.context(), by); any {
-			left.parts = append(left.parts, c.since(others))
+		if c := c.(causal); c.canHandOver() {
+			left.parts = append(left.parts, c.since(without(c.context(), by)))
 		}
 	}
 	return left
 }
 
-// without returns the events in seen that are not by these replicas, and whether there are any that are.
-func without(seen *vclock.Context, by []vclock.ReplicaID) (others *vclock.Context, found bool) {
-	others = new(vclock.Context)
+// without returns the events in seen that are not by these replicas.
+func without(seen *vclock.Context, by []vclock.ReplicaID) *vclock.Context {
+	others := new(vclock.Context)
 	for s := range seen.All() {
-		if slices.Contains(by, s.Replica) {
-			found = true
-		} else {
+		if !slices.Contains(by, s.Replica) {
 			others.AddSpan(s)
 		}
 	}
-	return others, found
+	return others
 }

@@ -1,6 +1,7 @@
 package crdt_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -33,6 +34,9 @@ func TestTrap16_WhatTheDepartedLeftIsACut(t *testing.T) {
 
 	left := v.Left(a)
 	require.Less(t, len(encodeValue(t, left)), len(encodeValue(t, v)))
+	slim, err := crdt.Ensure[*crdt.ORSet[string]](kinds, left.Clone())
+	require.NoError(t, err)
+	require.Equal(t, []string{"x"}, slices.Collect(slim.All()))
 	one, other := v.Clone(), v.Clone()
 	changed, err := one.Handover(v, heir, a)
 	require.NoError(t, err)
@@ -44,6 +48,16 @@ func TestTrap16_WhatTheDepartedLeftIsACut(t *testing.T) {
 		require.Zero(t, seen.Max(a))
 	}
 	require.Empty(t, encodeValue(t, other.Left(a)))
+}
+
+func TestALogHasNothingToLeave(t *testing.T) {
+	v := new(crdt.Value)
+	story, err := crdt.Ensure[*crdt.Log[string]](crdt.Standard(), v)
+	require.NoError(t, err)
+	a := vclock.Named("a")
+	story.Append(vclock.Timestamp{Wall: 1, Replica: a}, "said")
+	require.NotZero(t, story.Context().Max(a))
+	require.Empty(t, encodeValue(t, v.Left(a)))
 }
 
 func encodeValue(t *testing.T, v *crdt.Value) []byte {
@@ -91,4 +105,25 @@ func TestTrap16_WhatEndedBeyondTheCutIsForgotten(t *testing.T) {
 	_, err = m.Handover(&first, heir, a)
 	require.NoError(t, err)
 	require.True(t, m.Empty())
+}
+
+// What lives in the cut does not make what ended beyond it live, nor does what others wrote.
+func TestTrap16_OnlyWhatLivesBeyondTheCutContradicts(t *testing.T) {
+	a, b, heir := vclock.Named("a"), vclock.Named("b"), vclock.Named("heir")
+	var reg, cut, second crdt.MVRegister[string]
+	cut.Merge(reg.Put(a, nil, "one"))
+	second.Merge(reg.Put(a, nil, "two"))
+	cut.Merge(reg.Put(a, nil, "three"))
+	cut.Merge(reg.Put(b, nil, "b's first"))
+	reg.Put(b, second.Context(), "in place of two")
+	require.Len(t, reg.Values(), 4)
+
+	changed, err := reg.Handover(&cut, heir, a)
+	require.NoError(t, err)
+	require.True(t, changed)
+	require.ElementsMatch(t, []string{"one", "three", "b's first", "in place of two"}, reg.Values())
+
+	reg.Merge(&second)
+	_, err = reg.Handover(&cut, heir, a)
+	require.ErrorAs(t, err, new(*crdt.HandoverError))
 }

@@ -19,4 +19,4 @@ func (c *boxed[P]) lasting() bool {
 }
 
 // lasting reports whether anything was ever removed: that is for ever.
-func (s *TwoPhaseSet[E]) lasting() bool { return s != nil && s.m.len() > s.n }
+func (s *TwoPhaseSet[E]) lasting() bool { return s.m.len() > s.n }
