@@ -161,10 +161,12 @@ func (e *entry) encode(dst []byte) ([]byte, error) {
 //
 // A refused state changes nothing. Refused are bytes that do not decode
 // (*[crdt.CorruptError], [crdt.ErrVersion] and the like), a state with a
-// timestamp further ahead than Config.MaxDrift (*[vclock.DriftError]), and one from a
-// replica that knows nothing of what this one has forgotten since (*[StaleError]); ctx's
-// error, if ctx has ended, is returned as it is. A local write that follows a
-// merge gets a timestamp later than any that was merged.
+// timestamp further ahead than Config.MaxDrift (*[vclock.DriftError]), one from a
+// replica that knows nothing of what this one has forgotten since (*[StaleError]), and
+// one with writes of a departed replica that nobody else had, for as long as a record is
+// being agreed on that says it left none (*[crdt.HandoverError]); ctx's error, if ctx has
+// ended, is returned as it is. A local write that follows a merge gets a timestamp later
+// than any that was merged.
 func (s *Store) Merge(ctx context.Context, key string, state []byte) (novel []byte, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/eventual-go/eventual/antientropy"
+	"github.com/eventual-go/eventual/crdt"
 	"github.com/eventual-go/eventual/transport"
 )
 
@@ -70,16 +71,21 @@ func (c *collector) over(done antientropy.Collected) {
 	}
 }
 
-// explained reports whether an error is one that generations and epochs explain.
+// explained reports whether an error is one that generations and epochs explain, or
+// that a departure is being agreed on and this contradicts it. If that were for ever,
+// replicas would not become equal.
 func (r *run) explained(err error) bool {
+	_, contrary := errors.AsType[*crdt.HandoverError](err)
 	_, apart := errors.AsType[*antientropy.GenerationError](err)
 	_, epoch := errors.AsType[*antientropy.EpochError](err)
-	return r.plan.collects && (apart || epoch || isStale(err))
+	return r.plan.collects && (apart || epoch || isStale(err)) || r.plan.retires && contrary
 }
 
 // explainedCall is explained for an error of another node, which comes as words.
 func (r *run) explainedCall(e *transport.RemoteError) bool {
-	return strings.Contains(e.Message, "ahead of the clock") || r.plan.collects && strings.Contains(e.Message, "store: of generation")
+	return strings.Contains(e.Message, "ahead of the clock") ||
+		r.plan.collects && strings.Contains(e.Message, "store: of generation") ||
+		r.plan.retires && strings.Contains(e.Message, "crdt: handover:")
 }
 
 // unforgotten finds a key at a node that shows nothing and should have been collected,

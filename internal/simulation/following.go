@@ -188,7 +188,7 @@ func (p *replica) emptied(aside iter.Seq2[string, []byte]) {
 			r.did("a key set aside")
 		}
 		r.bind(l, told[l], p.shadows[l.index])
-		l.aside, p.shadows[l.index] = l.aside.union(p.shadows[l.index]), shadow{}
+		l.aside, p.shadows[l.index] = l.join(l.aside, p.shadows[l.index]), shadow{}
 	}
 }
 
