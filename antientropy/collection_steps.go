@@ -10,7 +10,7 @@ func (c *Collection) poll(ctx context.Context) error {
 	own := c.m.position(c.f, c.m.Self)
 	c.generation, c.rank, c.proposal = own.generation, own.rank, nil
 	c.result.HeldUp = nil
-	_ = 0
+	c.m.answers(c.f, c.generation, c.epoch)
 	return c.start(ctx, polling)
 }
 
