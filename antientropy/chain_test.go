@@ -133,9 +133,13 @@ func (c *chain) Prepare(_ context.Context, proposal []byte) ([]byte, error) {
 	return nil, nil
 }
 
-func (c *chain) Conclude(_ context.Context, proposal []byte, _ [][]byte) ([]byte, error) {
+func (c *chain) Conclude(_ context.Context, proposal []byte, replies [][]byte) ([]byte, error) {
 	if c.promised != string(proposal) {
 		return nil, errChain
+	}
+	if len(replies) == 0 {
+		c.promised = ""
+		return nil, nil
 	}
 	c.at, c.promised = string(proposal), ""
 	c.known++

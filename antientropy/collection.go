@@ -186,7 +186,8 @@ func (c *Collection) heldUp(ctx context.Context, err error) error {
 	c.result.HeldUp = append(c.result.HeldUp, HeldUp{Peer: c.others[c.at], Err: err})
 	if c.stage == preparing {
 		c.stage = over
-		return nil
+		_, err := c.m.conclude(ctx, c.f, c.c, c.epoch, c.proposal, nil) // nothing here is to wait for it
+		return err
 	}
 	return c.next(ctx)
 }

@@ -65,6 +65,7 @@ type Collector interface {
 
 	// Conclude makes a record of a proposal that every member has prepared, with the
 	// replies of all of them, and settles it here. The record is nil if nothing came of
-	// it. It is an error if something else was prepared or settled since.
+	// it. Without replies the proposal is withdrawn. It is an error if something else was
+	// prepared or settled since.
 	Conclude(ctx context.Context, proposal []byte, replies [][]byte) (record []byte, err error)
 }

@@ -133,7 +133,8 @@ func (s *Store) promise(r *record) error {
 }
 
 // Conclude makes a record of a proposal, with the replies of all replicas, and settles it here. It returns what all the
-// others are to [Store.Settle], and nil if nothing is left of the proposal.
+// others are to [Store.Settle], and nil if nothing is left of the proposal. Without replies it is withdrawn: nothing is
+// held up by it here any more.
 //
 // Errors: *[StaleError] if another proposal was prepared since, or another record settled: then nothing came of this
 // one, on any replica.
@@ -152,11 +153,22 @@ func (s *Store) Conclude(ctx context.Context, proposal []byte, replies [][]byte)
 		}
 	}
 	left := r.without(refused)
-	if left.items() == 0 {
+	if left.items() == 0 || len(replies) == 0 {
+		s.withdraw(r)
 		return nil, nil
 	}
 	if err := s.settle(left, func(a *era) bool { return a.promised != nil && a.promised.at == r.at }); err != nil {
 		return nil, err
 	}
 	return left.encoded, nil
+}
+
+// withdraw takes a promise back that is for a proposal of this store's own: nobody else concludes it.
+func (s *Store) withdraw(r *record) {
+	s.turning.Lock()
+	defer s.turning.Unlock()
+	if a := *s.era.Load(); a.promises(r.at) {
+		a.promised = nil
+		s.era.Store(&a)
+	}
 }

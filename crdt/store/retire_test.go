@@ -115,6 +115,51 @@ func TestWhatContradictsAPromisedCutIsRefused(t *testing.T) {
 	require.Equal(t, int64(11), total(t, b, "likes"))
 }
 
+// What comes of a departure that one replica knew more about does not depend on it: the others hear of that.
+func TestAPromiseEndsWithItsProposal(t *testing.T) {
+	setUp := func() (a, b *store.Store, more, proposal []byte) {
+		all := cluster(t, 1<<20, "a", "b", "gone")
+		add(t, all[2], "likes", 10)
+		spread(t, "likes", all[2], all[0], all[1])
+		all[0].Retire(all[2].Replica())
+		return all[0], all[1], add(t, all[2], "likes", 1), all[0].Propose(1<<20, 0)
+	}
+	prepare := func(s *store.Store, proposal []byte) []byte {
+		reply, err := s.Prepare(t.Context(), proposal)
+		require.NoError(t, err)
+		return reply
+	}
+
+	a, b, more, proposal := setUp()
+	merge(t, b, "likes", more)
+	own := prepare(a, proposal)
+	refusal := prepare(b, proposal)
+	require.NotEqual(t, own, refusal)
+	merge(t, b, "likes", add(t, a, "likes", 1)) // it is not in the cut, and need not be
+	_, err := a.Merge(t.Context(), "likes", more)
+	require.ErrorAs(t, err, new(*crdt.HandoverError))
+	record, err := a.Conclude(t.Context(), proposal, [][]byte{own, refusal})
+	require.NoError(t, err)
+	require.Nil(t, record)
+	merge(t, a, "likes", more)
+	collect(t, a, b)
+	require.Equal(t, int64(12), total(t, a, "likes"))
+	require.Equal(t, int64(12), total(t, b, "likes"))
+
+	a, b, more, proposal = setUp()
+	own = prepare(a, proposal)
+	_, err = a.Conclude(t.Context(), []byte("none"), nil)
+	require.Error(t, err)
+	_, err = a.Merge(t.Context(), "likes", more)
+	require.ErrorAs(t, err, new(*crdt.HandoverError))
+	record, err = a.Conclude(t.Context(), proposal, nil)
+	require.NoError(t, err)
+	require.Nil(t, record)
+	_, err = a.Conclude(t.Context(), proposal, [][]byte{own, prepare(b, proposal)})
+	require.ErrorAs(t, err, new(*store.StaleError))
+	merge(t, a, "likes", more)
+}
+
 // A member that is said to have departed knows better: it would number its events anew.
 func TestTrap14_WhoWritesHasNotDeparted(t *testing.T) {
 	all := cluster(t, 1<<20, "a", "b")

@@ -118,6 +118,9 @@ func (p *replica) merged(l *ledger, in shadow, novel []byte) {
 		p.run.fail(noveltyWrong, l.key, "merging %v into %v: new was %v, said %x", in, mine, part, novel)
 		return
 	}
+	if p.run.calm && !part.empty() && l.covers(l.aside, part) {
+		p.run.stirred()
+	}
 	p.shadows[l.index] = l.join(mine, in)
 	p.remark(l, in, mine, p.shadows[l.index])
 	p.run.bind(l, novel, part)

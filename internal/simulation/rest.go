@@ -37,6 +37,15 @@ func (r *run) look() {
 	}
 }
 
+// stirred takes note that a request which arrived once more brought back what had been
+// set aside, so that it is not over yet.
+func (r *run) stirred() {
+	r.calm = false
+	for _, n := range r.nodes {
+		n.repl.equal = false
+	}
+}
+
 // restless says what keeps the cluster from being at rest, "" if nothing.
 func (r *run) restless() string {
 	if r.open > 0 {
