@@ -93,6 +93,7 @@ type driving struct {
 	patience   time.Duration // for the first call
 	probing    bool          // the peer did not answer before
 	waited     bool          // deltas waited for the peer before
+	compared   bool          // what is to be sent, once more
 	news       news          // not yet told
 }
 
@@ -132,7 +133,7 @@ func (l *Loop) begin(d *driving, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	p := d.peer
-	p.lastTry = now
+	p.lastTry, p.crossing.own = now, 0
 	l.sessions++
 	d.patience = l.patience(p)
 	d.probing = p.reached == down
@@ -173,9 +174,13 @@ func (l *Loop) drive(ctx context.Context, d *driving) (*Round, error) {
 		}
 	}
 	round, timeout := l.start(d), d.patience
+	l.opens(d, round)
 	for {
 		if _, _, more := round.Next(); !more {
 			return round, ctx.Err()
+		}
+		if err := l.cross(ctx, d, round); err != nil {
+			return round, err
 		}
 		if err := l.fill(ctx, d, round); err != nil {
 			return round, err
@@ -272,6 +277,7 @@ func (l *Loop) end(ctx context.Context, d *driving, round *Round, x Exchange) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	p := d.peer
+	p.crossing.own, p.crossing.sending = 0, nil
 	l.add(p, x)
 	p.apart = isApart(x.Err)
 	switch {

@@ -129,6 +129,7 @@ func (l *Loop) Handler() transport.Handler {
 			l.telling(func(n *news) { l.refused(n, r) })
 		},
 		Outdated: func(peer transport.NodeID) { l.Kick(peer) },
+		opened:   l.opened,
 		arriving: l.arriving,
 		arrived: func(ticket uint64, a arrival) {
 			l.telling(func(n *news) { l.arrived(n, ticket, a) })
@@ -137,7 +138,7 @@ func (l *Loop) Handler() transport.Handler {
 	r.Membership = &l.place
 	return transport.HandlerFunc(func(ctx context.Context, from transport.NodeID, method string, req []byte) ([]byte, error) {
 		l.membership()
-		l.heard(from)
+		l.heard(from, method)
 		if method == methodTree && l.Propagation == Lazy {
 			return l.serveTree(ctx, from, req)
 		}
@@ -295,7 +296,8 @@ func (l *Loop) holds(peer transport.NodeID, key string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.setup()
-	return l.out.Holds(peer, key)
+	p := l.peers[peer]
+	return l.out.Holds(peer, key) || p != nil && p.crossing.sending[key]
 }
 
 // check reports what the caller forgot.

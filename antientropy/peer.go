@@ -26,11 +26,12 @@ type peer struct {
 	guests    int                // calls of Exchange that are not over
 	abandon   context.CancelFunc // ends the push under way; nil if there is none
 	reached   standing
-	failures  int            // reconciliations in a row that failed
-	apart     bool           // the last one, because of its generation
-	lastTry   time.Time      // start of the last reconciliation
-	lastSync  time.Time      // end of the last that succeeded
-	roundTrip time.Duration  // of the last first call of a reconciliation
+	failures  int           // reconciliations in a row that failed
+	apart     bool          // the last one, because of its generation
+	lastTry   time.Time     // start of the last reconciliation
+	lastSync  time.Time     // end of the last that succeeded
+	roundTrip time.Duration // of the last first call of a reconciliation
+	crossing  crossing
 	deferred  []merkle.Range // by the last reconciliation
 	verified  bool           // an exchange since Run began brought all that it had then,
 	deferring bool           // or all but what was left to deltas
@@ -65,11 +66,18 @@ func (l *Loop) peer(id transport.NodeID) *peer {
 }
 
 // heard is told of each call of a peer: one that did not answer might now.
-func (l *Loop) heard(from transport.NodeID) {
+func (l *Loop) heard(from transport.NodeID, method string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if p := l.peers[from]; p != nil && p.reached != up {
+	p := l.peers[from]
+	if p == nil {
+		return
+	}
+	if p.reached != up {
 		signal(p.due)
+	}
+	if method == methodPull || method == methodPush {
+		p.crossing.heard = time.Now()
 	}
 }
 

@@ -40,6 +40,9 @@ type Responder struct {
 	// the one of this node: a Round with it is to readmit this node.
 	Outdated func(peer transport.NodeID)
 
+	// opened, if not nil, is told of each comparison that a peer's round asks for.
+	opened func(from transport.NodeID, session uint64, req []byte)
+
 	// arriving and arrived, if not nil, take the place of Learned: they are called
 	// before and after each merge of a push, in pairs, and may keep an order among
 	// those of several calls.
@@ -78,9 +81,12 @@ func (s *Responder) ServeCall(ctx context.Context, from transport.NodeID, method
 }
 
 func (s *Responder) reconcile(ctx context.Context, from transport.NodeID, req []byte) ([]byte, error) {
-	_, theirs, msg, err := decodeReconcile(req)
+	session, theirs, msg, err := decodeReconcile(req)
 	if err != nil {
 		return nil, err
+	}
+	if s.opened != nil {
+		s.opened(from, session, req)
 	}
 	e, together, err := s.meet(ctx, from, theirs)
 	if err != nil {

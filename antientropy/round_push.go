@@ -2,8 +2,10 @@ package antientropy
 
 import (
 	"context"
+	"slices"
 
 	"github.com/eventual-go/eventual/internal/planted"
+	"github.com/eventual-go/eventual/merkle"
 )
 
 // push sends as many of the states to send as one message holds, or goes on to
@@ -71,4 +73,25 @@ func (r *Round) pushed(ctx context.Context, resp []byte) error {
 		r.sends, r.held = nil, nil
 	}
 	return r.push(ctx)
+}
+
+// compareOnceMore asks again about the keys that it is about to send, unless it was told only a part of what is to be
+// compared with them.
+func (r *Round) compareOnceMore(ctx context.Context) error {
+	if len(r.asked) > 0 {
+		return nil
+	}
+	keys := slices.Clone(r.sends)
+	for _, e := range r.batch {
+		keys = append(keys, e.key)
+	}
+	again := make([]merkle.Range, 0, len(keys)+len(r.todo))
+	for _, key := range keys {
+		at := r.hasher.Position(key)
+		again = append(again, blockAt(place(merkle.Range{From: at})))
+	}
+	slices.SortFunc(again, byPosition)
+	r.todo = append(slices.Compact(again), r.todo...)
+	r.sends, r.batch, r.held = nil, nil, nil
+	return r.pull(ctx)
 }
