@@ -72,7 +72,7 @@ func (p *polity) copied() *polity {
 		if c.leads != nil {
 			l := *c.leads
 			l.f, l.c, l.m = d.store, d.store, d.place
-			l.replies, l.result.HeldUp = slices.Clone(l.replies), slices.Clone(l.result.HeldUp)
+			l.replies, l.pledges, l.result.HeldUp = slices.Clone(l.replies), slices.Clone(l.pledges), slices.Clone(l.result.HeldUp)
 			d.leads = &l
 		}
 		q.nodes = append(q.nodes, d)
@@ -87,7 +87,7 @@ func (p *polity) key() string {
 		fmt.Fprintf(&b, "%d %t %s %d %s %d %+v;", c.told, c.reborn, c.store.at, c.store.known, c.store.promised, c.store.proposed, c.place.at)
 		if l := c.leads; l != nil {
 			fmt.Fprintf(&b, "%x ", c.answer)
-			fmt.Fprintf(&b, "%d %d %d %s %d %s %s %d;", l.epoch.Number, l.stage, l.at, l.generation, l.rank, l.theirs, l.proposal, len(l.result.HeldUp))
+			fmt.Fprintf(&b, "%d %d %d %s %d %v %v %s %d;", l.epoch.Number, l.stage, l.at, l.generation, l.rank, l.theirs, l.pledges, l.proposal, len(l.result.HeldUp))
 		}
 	}
 	for _, s := range p.sent {
@@ -119,6 +119,7 @@ func (p *polity) moves(duplicates int, restarts bool) (all []move) {
 			move{fmt.Sprint("ask ", c.id), func(p *polity) bool { return p.ask(i, duplicates) }},
 			move{fmt.Sprint("answer ", c.id), func(p *polity) bool { return p.answer(i) }},
 			move{fmt.Sprint("lose ", c.id), func(p *polity) bool { return p.lose(i) }},
+			move{fmt.Sprint("delay ", c.id), func(p *polity) bool { return p.delay(i, duplicates) }},
 			move{fmt.Sprint("stop ", c.id), func(p *polity) bool { return p.stop(i) }},
 		)
 		if restarts {
@@ -172,15 +173,32 @@ func (p *polity) ask(i, duplicates int) bool {
 		return true
 	}
 	to := p.index(peer)
-	s := posted{i, to, method, string(req)}
-	if len(p.sent) < duplicates && !slices.Contains(p.sent, s) {
-		p.sent = append(p.sent, s)
-	}
+	p.post(posted{i, to, method, string(req)}, duplicates)
 	resp, err := p.serve(i, to, method, req)
 	if err != nil {
 		return p.lose(i)
 	}
 	c.answer = resp
+	return true
+}
+
+// delay has the request of a collection arrive later, if at all: the one who asks takes it
+// for lost.
+func (p *polity) delay(i, duplicates int) bool {
+	c := p.nodes[i]
+	if c.leads == nil || c.answer != nil {
+		return false
+	}
+	peer, method, req, more := c.leads.Next()
+	return more && p.post(posted{i, p.index(peer), method, string(req)}, duplicates) && p.lose(i)
+}
+
+// post keeps a request for later.
+func (p *polity) post(s posted, most int) bool {
+	if len(p.sent) >= most || slices.Contains(p.sent, s) {
+		return false
+	}
+	p.sent = append(p.sent, s)
 	return true
 }
 
@@ -473,6 +491,35 @@ func TestTrap26_AgreeingInNarrowPlaces(t *testing.T) {
 			"learn b; learn a; collect b; round g b; restart b; round a b; round b a; round b g; round a b"},
 	} {
 		t.Run(name, func(t *testing.T) { script(t, c.history, c.lines) })
+	}
+}
+
+// The one that proposes decides something, loses everything before anybody hears of it,
+// and has something else decided. Whatever it said in its former life arrives meanwhile,
+// in whatever order: the others do not go different ways.
+func TestTrap26_WhatAFormerLifeSaidArrivesLate(t *testing.T) {
+	h := history{epochs: epochs("a b c"), ids: []transport.NodeID{"a", "b", "c"}}
+	const most = 100
+	p := newPolity(first, h.epochs, 1, h.ids...)
+	for p.collect(0); p.nodes[0].store.at == first; {
+		require.True(t, p.answer(0) || p.ask(0, most))
+	}
+	for range 2 {
+		require.True(t, p.delay(0, most))
+	}
+	require.True(t, p.restart(0) && p.round(0, 1))
+	late := len(p.sent)
+	require.Equal(t, 6, late)
+	for ; p.nodes[0].store.at == first; require.True(t, p.collect(0) || p.answer(0) || p.ask(0, most)) {
+		for i := range late * late {
+			q := p.copied()
+			q.again(i / late)
+			q.again(i % late)
+			for q.answer(0) || q.ask(0, most) {
+			}
+			require.Empty(t, q.wrong(), "%d %v, %v", len(p.sent)-late, p.sent[i/late], p.sent[i%late])
+			require.Empty(t, q.stuck())
+		}
 	}
 }
 

@@ -67,10 +67,10 @@ func (r *Round) apartFrom(ctx context.Context, e *elsewhere) error {
 	if !ok {
 		return &CorruptError{Method: r.method, Reason: "another generation than none"}
 	}
-	asked, own := r.own.generation, r.position()
+	asked, own := r.own, r.position()
 	r.own, r.theirs = own, e.position
 	switch {
-	case own.generation != asked || r.method != methodReconcile || own.generation == e.generation && own.generation != "":
+	case own.generation != asked.generation || own.promised != asked.promised || r.method != methodReconcile || own.generation == e.generation && own.generation != "":
 		return r.anew()
 	case e.generation == "":
 		return r.leadIn(f)
@@ -93,7 +93,7 @@ func (r *Round) apartFrom(ctx context.Context, e *elsewhere) error {
 
 // follow goes to the peer's generation by its records.
 func (r *Round) follow(ctx context.Context, f Follower, w way) error {
-	own, n, err := r.cfg.Membership.settle(ctx, f, r.cfg.Peer, r.theirs.rank, w)
+	own, n, err := r.cfg.Membership.settle(ctx, f, r.cfg.Peer, r.theirs.rank, r.own.promised, w)
 	r.result.Records += n
 	switch {
 	case err != nil:
@@ -131,7 +131,7 @@ func (r *Round) leadIn(f Follower) error {
 
 func (r *Round) send(w way) {
 	r.leading = len(w.records)
-	r.ask(methodSettle, encodeSettle(r.own.rank, w))
+	r.ask(methodSettle, encodeSettle(r.own.rank, r.theirs.promised, w))
 }
 
 // led goes on when the peer has settled what it was sent.
@@ -231,7 +231,7 @@ func (s *Responder) apart(theirs position) bool {
 }
 
 func (s *Responder) settle(ctx context.Context, from transport.NodeID, req []byte) ([]byte, error) {
-	rank, w, err := decodeSettle(req)
+	rank, promised, w, err := decodeSettle(req)
 	if err != nil {
 		return nil, err
 	}
@@ -239,7 +239,7 @@ func (s *Responder) settle(ctx context.Context, from transport.NodeID, req []byt
 	if !ok {
 		return encodeSettled(&position{plain: true}), nil
 	}
-	own, _, err := s.membership().settle(ctx, f, from, rank, w)
+	own, _, err := s.membership().settle(ctx, f, from, rank, promised, w)
 	if err != nil {
 		return nil, err
 	}

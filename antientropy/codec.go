@@ -82,11 +82,11 @@ func message(n int) *wire.Writer {
 	return w
 }
 
-// reconcile: [version, session, generation or nil, rank, least, message of the session]
+// reconcile: [version, session, generation or nil, [rank, least, promised], message of the session]
 // → [version, rank, message], or elsewhere.
 
 func encodeReconcile(session uint64, p *position, msg []byte) []byte {
-	w := message(5)
+	w := message(4)
 	w.Uint(session)
 	p.write(w)
 	w.Bytes(msg)
@@ -94,7 +94,7 @@ func encodeReconcile(session uint64, p *position, msg []byte) []byte {
 }
 
 func decodeReconcile(b []byte) (session uint64, p position, msg []byte, err error) {
-	r, err := open(methodReconcile, b, 5)
+	r, err := open(methodReconcile, b, 4)
 	if err != nil {
 		return 0, position{}, nil, err
 	}

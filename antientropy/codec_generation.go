@@ -20,18 +20,21 @@ const (
 	epochOverhead  = messageOverhead + 2*maxGeneration
 )
 
-// A position is three values: [..., generation or nil, rank, least, ...]. Nil says
-// that there are no generations.
+// A position is two values: [..., generation or nil, [rank, least, promised], ...]. Nil
+// says that there are no generations.
 
 func (p *position) write(w *wire.Writer) {
 	writeGeneration(w, p)
+	w.Array(3)
 	w.Uint(uint64(p.rank))
 	w.Uint(uint64(p.least))
+	w.Uint(uint64(p.promised))
 }
 
 func readPosition(r *wire.Reader) (p position) {
 	p.generation, p.plain = readGeneration(r)
-	p.rank, p.least = rank(r.Uint()), rank(r.Uint())
+	r.ArrayOf(3)
+	p.rank, p.least, p.promised = rank(r.Uint()), rank(r.Uint()), pledge(r.Uint())
 	return p
 }
 
@@ -81,7 +84,7 @@ func fitting(records [][]byte, limit int) ([][]byte, error) {
 }
 
 // elsewhere is the answer to a reconcile, a pull or a stream of a peer of another
-// generation: [version, generation, rank, least, [from, record, ...]]. The records
+// generation: [version, generation, [rank, least, promised], [from, record, ...]]. The records
 // lead to the generation, from that of the peer if the way from there is known, and else
 // from another, for a peer that is to adopt it. There is no way to where nothing leads, or
 // who asks is not to go, and none in answer to a pull or a stream, after which the peer is
@@ -91,7 +94,7 @@ type elsewhere struct {
 	way way
 }
 
-const elsewhereHead = 0x95 // of an array of five; no other answer to these is one
+const elsewhereHead = 0x94 // of an array of four; no other answer to these is one
 
 func (wa *way) write(w *wire.Writer) {
 	if wa.from == "" {
@@ -118,7 +121,7 @@ func readWay(r *wire.Reader) (wa way) {
 }
 
 func encodeElsewhere(e *elsewhere) []byte {
-	w := message(4)
+	w := message(3)
 	e.position.write(w)
 	e.way.write(w)
 	return w.Done()
@@ -127,7 +130,7 @@ func encodeElsewhere(e *elsewhere) []byte {
 func isElsewhere(b []byte) bool { return len(b) > 0 && b[0] == elsewhereHead }
 
 func decodeElsewhere(method string, b []byte) (*elsewhere, error) {
-	r, err := open(method, b, 4)
+	r, err := open(method, b, 3)
 	if err != nil {
 		return nil, err
 	}
@@ -138,32 +141,35 @@ func decodeElsewhere(method string, b []byte) (*elsewhere, error) {
 	return e, closed(method, r)
 }
 
-// settle: [version, rank, [from, record, ...]] → [version, generation or nil, rank, least].
+// settle: [version, rank, promised, [from, record, ...]]
+// → [version, generation or nil, [rank, least, promised]]. What is promised is what the peer
+// said last.
 
-func encodeSettle(s rank, wa way) []byte {
-	w := message(2)
+func encodeSettle(s rank, promised pledge, wa way) []byte {
+	w := message(3)
 	w.Uint(uint64(s))
+	w.Uint(uint64(promised))
 	wa.write(w)
 	return w.Done()
 }
 
-func decodeSettle(b []byte) (s rank, wa way, err error) {
-	r, err := open(methodSettle, b, 2)
+func decodeSettle(b []byte) (s rank, promised pledge, wa way, err error) {
+	r, err := open(methodSettle, b, 3)
 	if err != nil {
-		return 0, way{}, err
+		return 0, 0, way{}, err
 	}
-	s, wa = rank(r.Uint()), readWay(r)
-	return s, wa, closed(methodSettle, r)
+	s, promised, wa = rank(r.Uint()), pledge(r.Uint()), readWay(r)
+	return s, promised, wa, closed(methodSettle, r)
 }
 
 func encodeSettled(p *position) []byte {
-	w := message(3)
+	w := message(2)
 	p.write(w)
 	return w.Done()
 }
 
 func decodeSettled(b []byte) (position, error) {
-	r, err := open(methodSettle, b, 3)
+	r, err := open(methodSettle, b, 2)
 	if err != nil {
 		return position{}, err
 	}
@@ -171,8 +177,8 @@ func decodeSettled(b []byte) (position, error) {
 	return p, closed(methodSettle, r)
 }
 
-// prepare: [version, epoch, generation, rank, proposal]
-// → [version, status, epoch, generation, rank, least, reply or reason, [from, record, ...]].
+// prepare: [version, epoch, generation, rank, promised, proposal]
+// → [version, status, epoch, generation, [rank, least, promised], reply or reason, [from, record, ...]].
 // Without a proposal it asks only whether the member could prepare one.
 
 // A question whether a member is ready to forget, and what.
@@ -180,20 +186,22 @@ type asking struct {
 	epoch      uint64
 	generation string
 	rank       rank
+	promised   pledge // as the member said, of no use without a proposal
 	proposal   []byte
 }
 
 func encodePrepare(q *asking) []byte {
-	w := message(4)
+	w := message(5)
 	w.Uint(q.epoch)
 	w.Bytes([]byte(q.generation))
 	w.Uint(uint64(q.rank))
+	w.Uint(uint64(q.promised))
 	w.Bytes(q.proposal)
 	return w.Done()
 }
 
 func decodePrepare(b []byte) (*asking, error) {
-	r, err := open(methodPrepare, b, 4)
+	r, err := open(methodPrepare, b, 5)
 	if err != nil {
 		return nil, err
 	}
@@ -202,7 +210,7 @@ func decodePrepare(b []byte) (*asking, error) {
 	if q.generation == "" {
 		r.Fail("no generation")
 	}
-	q.rank, q.proposal = rank(r.Uint()), r.Bytes()
+	q.rank, q.promised, q.proposal = rank(r.Uint()), pledge(r.Uint()), r.Bytes()
 	return q, closed(methodPrepare, r)
 }
 
@@ -223,7 +231,7 @@ type prepared struct {
 }
 
 func encodePrepared(a *prepared) []byte {
-	w := message(7)
+	w := message(6)
 	w.Uint(uint64(a.status))
 	w.Uint(a.epoch)
 	a.position.write(w)
@@ -233,7 +241,7 @@ func encodePrepared(a *prepared) []byte {
 }
 
 func decodePrepared(b []byte) (*prepared, error) {
-	r, err := open(methodPrepare, b, 7)
+	r, err := open(methodPrepare, b, 6)
 	if err != nil {
 		return nil, err
 	}

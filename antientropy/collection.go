@@ -67,7 +67,9 @@ type Collection struct {
 	moves      int    // how often somebody was brought further
 	generation string // that all are to be of
 	rank       rank
-	theirs     string // generation of the one that is led
+	promised   pledge   // by this node, when it asked first
+	theirs     position // of the one that is led
+	pledges    []pledge // of the others, as they said last
 	proposal   []byte
 	replies    [][]byte
 	record     []byte
@@ -121,6 +123,7 @@ func NewCollection(ctx context.Context, store Store, m *Membership, cfg Collecti
 		return nil, ErrNotProposing
 	}
 	c.others = c.epoch.others(m.Self)
+	c.pledges = make([]pledge, len(c.others))
 	c.result = Collected{Epoch: c.epoch.Number}
 	return c, c.poll(ctx)
 }
@@ -214,9 +217,9 @@ func (c *Collection) next(ctx context.Context) error {
 func (c *Collection) ask() {
 	switch c.stage {
 	case telling:
-		c.method, c.req = methodSettle, encodeSettle(c.rank, way{c.before, [][]byte{c.record}})
+		c.method, c.req = methodSettle, encodeSettle(c.rank, c.pledges[c.at], way{c.before, [][]byte{c.record}})
 	default:
-		q := asking{epoch: c.epoch.Number, generation: c.generation, rank: c.rank, proposal: c.proposal}
+		q := asking{epoch: c.epoch.Number, generation: c.generation, rank: c.rank, promised: c.pledges[c.at], proposal: c.proposal}
 		c.method, c.req = methodPrepare, encodePrepare(&q)
 	}
 }

@@ -8,7 +8,7 @@ import (
 // poll asks whether all members are of one epoch and generation.
 func (c *Collection) poll(ctx context.Context) error {
 	own := c.m.position(c.f, c.m.Self)
-	c.generation, c.rank, c.proposal = own.generation, own.rank, nil
+	c.generation, c.rank, c.promised, c.proposal = own.generation, own.rank, own.promised, nil
 	c.result.HeldUp = nil
 	c.m.answers(c.f, c.generation, c.epoch)
 	return c.start(ctx, polling)
@@ -19,6 +19,7 @@ func (c *Collection) polled(ctx context.Context, resp []byte) error {
 	if err != nil {
 		return c.heldUp(ctx, err)
 	}
+	c.pledges[c.at] = a.promised
 	switch a.status {
 	case statusReady:
 		c.m.vouched(c.f, c.generation, a.rank, c.others[c.at])
@@ -37,7 +38,7 @@ func (c *Collection) bringTogether(ctx context.Context, a *prepared) error {
 		return c.heldUp(ctx, apart)
 	}
 	if a.way.from == c.generation {
-		own, _, err := c.m.settle(ctx, c.f, peer, a.rank, a.way)
+		own, _, err := c.m.settle(ctx, c.f, peer, a.rank, c.promised, a.way)
 		if err != nil || own.generation != c.generation {
 			return c.again(ctx, err)
 		}
@@ -53,8 +54,8 @@ func (c *Collection) bringTogether(ctx context.Context, a *prepared) error {
 	if err != nil {
 		return c.heldUp(ctx, err)
 	}
-	c.stage, c.theirs = leading, a.generation
-	c.method, c.req = methodSettle, encodeSettle(c.rank, w)
+	c.stage, c.theirs = leading, a.position
+	c.method, c.req = methodSettle, encodeSettle(c.rank, a.promised, w)
 	return nil
 }
 
@@ -72,11 +73,12 @@ func (c *Collection) told(ctx context.Context, resp []byte) error {
 	switch {
 	case err != nil:
 		return c.heldUp(ctx, err)
-	case c.stage == leading && p.generation != c.theirs:
+	case c.stage == leading && p.generation != c.theirs.generation:
 		c.stage = polling
 		c.ask()
 		return nil
 	case c.stage == telling && p.generation == c.generation:
+		c.pledges[c.at] = p.promised
 		return c.next(ctx)
 	}
 	return c.heldUp(ctx, &GenerationError{Peer: c.others[c.at], Own: c.generation, Theirs: p.generation})
@@ -120,6 +122,7 @@ func (c *Collection) prepared(ctx context.Context, resp []byte) error {
 	case a.status != statusReady:
 		return c.heldUp(ctx, a.err(c.others[c.at], c.epoch.Number, c.generation))
 	}
+	c.pledges[c.at] = a.promised
 	c.replies = append(c.replies, bytes.Clone(a.reply))
 	return c.next(ctx)
 }

@@ -1,6 +1,7 @@
 package antientropy
 
 import (
+	"hash/fnv"
 	"math"
 	"slices"
 
@@ -54,6 +55,7 @@ type position struct {
 	generation string // empty: it has met nobody
 	rank       rank   // of its generation
 	least      rank   // it goes where that peer is, if need be, from this rank on
+	promised   pledge // what it has prepared last on top of its generation
 }
 
 // A rank is how far a generation is to be trusted: one more than the number of the
@@ -65,6 +67,19 @@ const (
 	unvouched                       // no epoch that is known of vouches for it
 	never     rank = math.MaxUint64 // more than any
 )
+
+// A pledge tells the proposals apart that a member may have prepared; zero is none. It
+// goes to and fro: a member takes nothing, records nor a proposal, from who does not know
+// its present one. So what was said before it promised something comes to nothing once it
+// has: else one that proposes, and lost its memory after it had decided something, could
+// have something else decided by those whom its former self still reaches.
+type pledge uint64
+
+func pledgeOf(proposal []byte) pledge {
+	h := fnv.New64a()
+	h.Write(proposal)
+	return pledge(max(1, h.Sum64()))
+}
 
 func (e *Epoch) rank() rank { return rank(min(e.Number, math.MaxUint64-2)) + 1 }
 

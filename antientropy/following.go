@@ -39,17 +39,17 @@ func (m *Membership) fullWay(f Follower, limit int) (way, error) {
 	return way{from: own}, nil
 }
 
-// settle settles records that a peer sent, and returns where that led. A store that has
-// met nobody first takes on the generation from which they lead. It does not settle what
-// this node does not take from that peer.
-func (m *Membership) settle(ctx context.Context, f Follower, from transport.NodeID, r rank, w way) (own position, settled int, err error) {
+// settle settles records that a peer sent, knowing what this node had promised, and returns
+// where that led. A store that has met nobody first takes on the generation from which they
+// lead. It does not settle what this node does not take from that peer.
+func (m *Membership) settle(ctx context.Context, f Follower, from transport.NodeID, r rank, promised pledge, w way) (own position, settled int, err error) {
 	leave, err := m.enter(ctx)
 	if err != nil {
 		return position{}, 0, err
 	}
 	defer leave()
 	own = m.position(f, from)
-	if !own.follows(r) {
+	if !own.follows(r) || own.promised != promised {
 		return own, 0, nil
 	}
 	if own.generation == "" && w.from != "" {

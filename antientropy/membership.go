@@ -48,6 +48,7 @@ type standpoint struct {
 	hint       rank     // as others do
 	lent       bool     // this node came to it on the word of those others
 	answered   Epoch    // in which this node was asked to agree on what comes next
+	promised   pledge   // what it has prepared last
 	passed     []string // generations before it, the oldest first; the store may know the way from there
 }
 
@@ -115,6 +116,7 @@ func (m *Membership) inEpoch(ctx context.Context, e Epoch, f func() error) error
 func (m *Membership) position(f Follower, peer transport.NodeID) position {
 	e, p := m.now(), position{generation: f.Generation()}
 	at := m.standpoint(p.generation)
+	p.promised = at.promised
 	p.rank = max(at.rank, at.hint)
 	p.least = p.rank
 	switch {
@@ -193,6 +195,11 @@ func (m *Membership) vouched(f Follower, generation string, r rank, by transport
 // answers notes that this node was asked to agree on what comes after a generation.
 func (m *Membership) answers(f Follower, generation string, e Epoch) {
 	m.note(f, generation, func(at *standpoint) { at.answered = e })
+}
+
+// promises notes that this node has prepared a proposal on top of a generation.
+func (m *Membership) promises(f Follower, generation string, p pledge) {
+	m.note(f, generation, func(at *standpoint) { at.promised = p })
 }
 
 // met notes that a peer is of the same generation.

@@ -51,13 +51,22 @@ func (m *Membership) prepare(ctx context.Context, s Store, from transport.NodeID
 	m.vouched(f, q.generation, q.rank, from)
 	m.answers(f, q.generation, e)
 	a.status, a.position = statusReady, m.position(f, from)
-	return a, a.prepare(ctx, c, q.proposal)
+	p := pledgeOf(q.proposal)
+	switch {
+	case len(q.proposal) == 0:
+		return a, nil
+	case a.promised != q.promised && a.promised != p: // the same once more is the same
+		return a.refuse("something else was prepared since it was asked"), nil
+	}
+	if err := a.prepare(ctx, c, q.proposal); err != nil || a.status != statusReady {
+		return a, err
+	}
+	m.promises(f, q.generation, p)
+	a.promised = p
+	return a, nil
 }
 
 func (a *prepared) prepare(ctx context.Context, c Collector, proposal []byte) (err error) {
-	if len(proposal) == 0 {
-		return nil
-	}
 	a.reply, err = c.Prepare(ctx, proposal)
 	switch {
 	case ctx.Err() != nil:
