@@ -47,6 +47,13 @@ func (l *Loop) collect(ctx context.Context, background bool) (Collected, error) 
 	if err := l.check(); err != nil {
 		return Collected{Err: err}, err
 	}
+	var n news
+	result, err := l.collectInTurn(ctx, &n, background)
+	n.tell(&l.Events) // who is told may collect
+	return result, err
+}
+
+func (l *Loop) collectInTurn(ctx context.Context, n *news, background bool) (Collected, error) {
 	m, start := l.membership(), time.Now()
 	select {
 	case l.collecting <- struct{}{}:
@@ -63,7 +70,7 @@ func (l *Loop) collect(ctx context.Context, background bool) (Collected, error) 
 	}
 	result := c.Result()
 	result.Err, result.Duration = err, time.Since(start)
-	l.telling(func(n *news) { l.noteCollected(n, result) })
+	l.noteCollected(n, result)
 	return result, err
 }
 
