@@ -197,6 +197,9 @@ func (t tally) handOver(at tally, e *estate) (after tally, changed bool, err err
 		}
 		heir.base = heir.total
 	}
+	if heir.total == 0 { // all that is here was reset, and none of it is in the cut
+		return after, true, nil
+	}
 	i, _ := after.find(0, e.to)
 	return slices.Insert(after, i, heir), true, nil
 }

@@ -155,3 +155,23 @@ func TestValueHandoverIsAllOrNothing(t *testing.T) {
 	require.False(t, changed)
 	require.Same(t, held, counter(v), "where nothing changes, states stay the same ones")
 }
+
+// What the departed counted was reset before anybody else heard of it: the successor gets no entry, since one without
+// a count is nothing that could be written down and read.
+func TestCounterHandoverOfWhatWasAllReset(t *testing.T) {
+	g := new(crdt.GCounter).Add(idA, 3)
+	g.Reset()
+	g.Add(idB, 2)
+	require.True(t, handsOver(t, g, new(crdt.GCounter), idA))
+	require.Len(t, g.Explain(), 1)
+	require.NoError(t, new(crdt.GCounter).UnmarshalBinary(encoded(t, g)))
+	require.False(t, handsOver(t, g, new(crdt.GCounter), idA), "again")
+
+	for _, n := range []int64{3, -3} {
+		c := new(pn).Add(idA, n)
+		c.Reset()
+		require.True(t, handsOver(t, c, new(pn), idA))
+		require.Empty(t, c.Explain())
+		require.NoError(t, new(pn).UnmarshalBinary(encoded(t, c)))
+	}
+}
