@@ -62,12 +62,32 @@ func (c faithful[E]) write(w *wire.Writer, e E) error {
 	if err != nil {
 		return &TypeError{reflect.TypeFor[E](), err.Error()}
 	}
-	var back E
-	if err := any(&back).(encoding.BinaryUnmarshaler).UnmarshalBinary(slices.Clone(b)); err != nil || back != e {
-		return &TypeError{reflect.TypeFor[E](), "an element does not come back equal from its encoding"}
+	if !c.isFrom(e, b) {
+		return &TypeError{reflect.TypeFor[E](), unfaithful}
 	}
 	w.Bytes(b)
 	return nil
+}
+
+// read refuses what could not be written again, or what was read would be here for good and could not be passed on.
+func (c faithful[E]) read(r *wire.Reader) E {
+	e := c.marshaled.read(r)
+	if r.Err() != nil {
+		return e
+	}
+	if b, err := c.key(e); err != nil || !c.isFrom(e, b) {
+		r.Fail(unfaithful)
+	}
+	return e
+}
+
+const unfaithful = "an element does not come back equal from its encoding"
+
+// isFrom reports whether e is what comes of b.
+func (faithful[E]) isFrom(e E, b []byte) bool {
+	var back E
+	err := any(&back).(encoding.BinaryUnmarshaler).UnmarshalBinary(slices.Clone(b))
+	return err == nil && back == e
 }
 
 func basicCodec[T any](t reflect.Type) codec[T] {

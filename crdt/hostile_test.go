@@ -1,6 +1,8 @@
 package crdt_test
 
 import (
+	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 	"testing"
@@ -47,6 +49,42 @@ func TestElementsComeBackEqualOrAreRefused(t *testing.T) {
 	ok.Add(at)
 	require.NoError(t, back.UnmarshalBinary(encoded(t, &ok)))
 	assert.False(t, ok.Merge(&back))
+}
+
+// fraction is equal to itself unless it is no number.
+type fraction struct{ f float64 }
+
+func (x fraction) MarshalBinary() ([]byte, error) {
+	return binary.BigEndian.AppendUint64(nil, math.Float64bits(x.f)), nil
+}
+
+func (x *fraction) UnmarshalBinary(b []byte) error {
+	if len(b) != 8 {
+		return errors.New("not a fraction")
+	}
+	x.f = math.Float64frombits(binary.BigEndian.Uint64(b))
+	return nil
+}
+
+// What cannot be written is not read either: it would be in the state for good, which could not be passed on.
+func TestElementsThatDoNotComeBackEqualAreNotRead(t *testing.T) {
+	var corrupt *crdt.CorruptError
+	nan, err := fraction{math.NaN()}.MarshalBinary()
+	require.NoError(t, err)
+	var bits crdt.ORSet[[8]byte]
+	bits.Add(idA, [8]byte(nan))
+	require.ErrorAs(t, new(crdt.ORSet[fraction]).UnmarshalBinary(encoded(t, &bits)), &corrupt)
+	half, err := fraction{0.5}.MarshalBinary()
+	require.NoError(t, err)
+	bits.Remove([8]byte(nan))
+	bits.Add(idA, [8]byte(half))
+	require.NoError(t, new(crdt.ORSet[fraction]).UnmarshalBinary(encoded(t, &bits)))
+
+	when, err := time.Unix(0, 0).In(time.FixedZone("", 90*60)).MarshalBinary()
+	require.NoError(t, err)
+	var moments crdt.GSet[[15]byte]
+	moments.Add([15]byte(when))
+	require.ErrorAs(t, new(crdt.GSet[time.Time]).UnmarshalBinary(encoded(t, &moments)), &corrupt)
 }
 
 func TestALaterVersionMayUseMoreOfMsgpack(t *testing.T) {
