@@ -32,6 +32,7 @@ type causal interface {
 	context() *vclock.Context
 	since(seen *vclock.Context) component
 	canHandOver() bool
+	left(by []vclock.ReplicaID) component
 	handOver(trial bool, at component, to vclock.ReplicaID, from []vclock.ReplicaID) (bool, error)
 }
 

@@ -50,6 +50,67 @@ func TestTrap16_WhatTheDepartedLeftIsACut(t *testing.T) {
 	require.Empty(t, encodeValue(t, other.Left(a)))
 }
 
+// What others removed or reset is not what these have left.
+func TestWhoWroteNothingLeavesNothing(t *testing.T) {
+	a, b := vclock.Named("a"), vclock.Named("b")
+	kinds := crdt.Standard()
+	v := new(crdt.Value)
+	set, err := crdt.Ensure[*crdt.ORSet[string]](kinds, v)
+	require.NoError(t, err)
+	set.Add(b, "x")
+	set.Remove("x")
+	count, err := crdt.Ensure[*crdt.PNCounter](kinds, v)
+	require.NoError(t, err)
+	count.Add(b, 3)
+	count.Reset()
+	stock, err := crdt.Ensure[*crdt.BoundedCounter](kinds, v)
+	require.NoError(t, err)
+	stock.Increment(b, 5)
+	require.Empty(t, encodeValue(t, v.Left(a)))
+	require.NotEmpty(t, encodeValue(t, v.Left(b)))
+}
+
+// Rights on their way to a departed replica stand in the row of who gave them. They are left too.
+func TestTrap12_RightsUnderWayAreLeft(t *testing.T) {
+	a, b, c, heir := vclock.Named("a"), vclock.Named("b"), vclock.Named("c"), vclock.Named("heir")
+	for _, wrote := range []bool{false, true} {
+		v := new(crdt.Value)
+		stock, err := crdt.Ensure[*crdt.BoundedCounter](crdt.Standard(), v)
+		require.NoError(t, err)
+		if wrote {
+			stock.Increment(a, 1)
+		}
+		stock.Increment(b, 10)
+		stock.Increment(c, 10)
+		_, err = stock.Transfer(b, a, 4)
+		require.NoError(t, err)
+
+		left := v.Left(a)
+		require.Less(t, len(encodeValue(t, left)), len(encodeValue(t, v)))
+		one, other := v.Clone(), v.Clone()
+		_, err = one.Handover(v, heir, a)
+		require.NoError(t, err)
+		_, err = other.Handover(left, heir, a)
+		require.NoError(t, err)
+		require.Equal(t, encodeValue(t, one), encodeValue(t, other))
+		after, ok := crdt.Component[*crdt.BoundedCounter](crdt.Standard(), other)
+		require.True(t, ok)
+		require.Zero(t, after.Rights(a))
+		require.GreaterOrEqual(t, after.Rights(heir), uint64(4))
+	}
+}
+
+// A type of one's own that hands over and cannot tell what it has seen is left whole.
+func TestATypeWithoutAContextIsLeftWhole(t *testing.T) {
+	kinds, err := crdt.NewKinds(crdt.NewKind[fickle](100, "fickle"))
+	require.NoError(t, err)
+	words := new(fickle)
+	words.Add("x")
+	v, err := crdt.Wrap(kinds, words)
+	require.NoError(t, err)
+	require.Equal(t, encodeValue(t, v), encodeValue(t, v.Left(vclock.Named("a"))))
+}
+
 func TestALogHasNothingToLeave(t *testing.T) {
 	v := new(crdt.Value)
 	story, err := crdt.Ensure[*crdt.Log[string]](crdt.Standard(), v)
