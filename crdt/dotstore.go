@@ -158,6 +158,18 @@ func (s *dotStore[E]) heads() iter.Seq[uint32] {
 	}
 }
 
+// elements yields each element. It takes them from where it found them, so that yield may do no worse than make some
+// come twice, or not at all.
+func (s *dotStore[E]) elements(yield func(e E) bool) {
+	for b, block := range s.blocks {
+		for k := range block {
+			if s.isHead(&block[k], uint32(b*blockSize+k)) && !yield(block[k].elem) {
+				return
+			}
+		}
+	}
+}
+
 func (s *dotStore[E]) isHead(at *slot[E], i uint32) bool {
 	if !at.isShared() {
 		return true

@@ -57,7 +57,9 @@ func (s *GSet[E]) Len() int { return len(s.elements()) }
 func (s *GSet[E]) Empty() bool { return s.Len() == 0 }
 
 // All yields the elements in no particular order. The set must not change meanwhile.
-func (s *GSet[E]) All() iter.Seq[E] { return maps.Keys(s.elements()) }
+func (s *GSet[E]) All() iter.Seq[E] {
+	return func(yield func(E) bool) { maps.Keys(s.elements())(yield) }
+}
 
 func (s *GSet[E]) elements() map[E]struct{} {
 	if s == nil {

@@ -192,21 +192,25 @@ func (l *Log[T]) Range(from, to vclock.Timestamp) iter.Seq2[vclock.Timestamp, T]
 // Since yields the entries after the moment t, in order. It finds the first in O(log n). Entries that arrive
 // later may come before t. The log must not change meanwhile.
 func (l *Log[T]) Since(t vclock.Timestamp) iter.Seq2[vclock.Timestamp, T] {
-	return l.from(l.find(t, true))
+	return func(yield func(vclock.Timestamp, T) bool) { l.from(l.find(t, true))(yield) }
 }
 
 // Tail yields the last n entries, in order, or all if there are fewer. The log must not change meanwhile.
 func (l *Log[T]) Tail(n int) iter.Seq2[vclock.Timestamp, T] {
-	skip := l.Len() - max(0, n)
-	if skip <= 0 {
-		return l.All()
+	return func(yield func(vclock.Timestamp, T) bool) { l.from(l.last(n))(yield) }
+}
+
+// last returns the place of the first of the last n entries.
+func (l *Log[T]) last(n int) (c, p int) {
+	if n >= l.Len() {
+		return 0, 0
 	}
-	c, p := len(l.chunks), 0
-	for left := l.n - skip; left > 0; left -= len(l.chunks[c]) {
+	c = len(l.chunks)
+	for left := n; left > 0; left -= len(l.chunks[c]) {
 		c--
 		p = max(0, len(l.chunks[c])-left)
 	}
-	return l.from(c, p)
+	return c, p
 }
 
 // from yields the entries from place p in chunk c on.

@@ -139,11 +139,7 @@ func (s *ORSet[E]) All() iter.Seq[E] {
 		if s == nil {
 			return
 		}
-		for i := range s.live.heads() {
-			if !yield(s.live.elem(i)) {
-				return
-			}
-		}
+		s.live.elements(yield)
 	}
 }
 

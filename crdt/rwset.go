@@ -150,11 +150,7 @@ func (s *RWSet[E]) All() iter.Seq[E] {
 		if s == nil {
 			return
 		}
-		for i := range s.added.heads() {
-			if e := s.added.elem(i); !s.removed.has(e) && !yield(e) {
-				return
-			}
-		}
+		s.added.elements(func(e E) bool { return s.removed.has(e) || yield(e) })
 	}
 }
 
