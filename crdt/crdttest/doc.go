@@ -20,7 +20,8 @@
 //   - MergeNovel, where there is one, returns exactly what was new;
 //   - Delta(since), where there is one beside Context, is all that a peer lacks, and claims nothing more;
 //   - Decompose and Track, of types that are Decomposable, tell states apart by their parts and leave no change out;
-//   - the wire form is canonical, and hostile bytes are refused without a panic or a change;
+//   - the wire form is canonical, and hostile bytes are refused without a panic or a change, such as have pieces in
+//     another order or twice among them; where they are taken, they merge by the same laws;
 //   - states, deltas and novelties say the same of themselves, by Empty, Len and MarshalJSON where there are such,
 //     as when they were written and read;
 //   - clones are independent.

@@ -1,9 +1,13 @@
 package crdttest
 
 import (
+	"bytes"
+	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"runtime"
+	"slices"
 	"strconv"
 	"testing"
 
@@ -105,6 +109,9 @@ func (f *flawed) MergeNovel(o *flawed) (*flawed, bool) {
 	if changed || f.flaw == "news of nothing" {
 		*novel.n = *o.n
 	}
+	if f.flaw == "no news of what is odd" && *o.n%2 == 1 {
+		*novel.n = 0
+	}
 	if f.flaw == "novelty is the state" {
 		novel.n = f.n
 	}
@@ -200,6 +207,9 @@ func suiteOf(flaw string) Suite[*flawed] {
 		Mutate: func(t *rapid.T, s *flawed, _ Writer) *flawed {
 			delta := newFlawed(flaw)
 			*delta.n = rapid.Byte().Draw(t, "n")
+			if flaw == "no news of what is odd" { // and never makes any
+				*delta.n &^= 1
+			}
 			before := *s.n
 			*s.n = max(*s.n, *delta.n)
 			s.tell(before)
@@ -231,12 +241,12 @@ func (r *recorder) Fatalf(string, ...any) {
 }
 func (r *recorder) FailNow() { r.Fatalf("") }
 
-func fails(t *testing.T, law func(c *checker[*flawed]), flaw string) bool {
+func fails[P crdt.State[P]](t *testing.T, law func(c *checker[P]), s Suite[P]) bool {
 	r := &recorder{TB: t}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		rapid.Check(r, func(t *rapid.T) { law(&checker[*flawed]{T: t, Suite: suiteOf(flaw)}) })
+		rapid.Check(r, func(t *rapid.T) { law(&checker[P]{T: t, Suite: s}) })
 	}()
 	<-done
 	return r.failed
@@ -258,7 +268,7 @@ func TestLawsFindFlaws(t *testing.T) {
 		parts   law = (*checker[*flawed]).decompose
 	)
 	for _, l := range []law{merge, deltas, novelty, clone, codec, hostile, since, parts} {
-		assert.False(t, fails(t, l, ""))
+		assert.False(t, fails(t, l, suiteOf("")))
 	}
 	for flaw, l := range map[string]law{
 		"overwrites":            merge,
@@ -275,6 +285,8 @@ func TestLawsFindFlaws(t *testing.T) {
 		"panics on short input": hostile,
 		"half decodes":          hostile,
 		"takes more":            hostile,
+
+		"no news of what is odd": hostile,
 
 		"takes its deltas for empty":      codec,
 		"miscounts what was new":          novelty,
@@ -299,6 +311,64 @@ func TestLawsFindFlaws(t *testing.T) {
 
 		"knows no tracker from another": parts,
 	} {
-		assert.True(t, fails(t, l, flaw), flaw)
+		assert.True(t, fails(t, l, suiteOf(flaw)), flaw)
+	}
+}
+
+// bag is a set of letters: on the wire how many there are, and then each in order, amid much that tells nothing.
+type bag struct {
+	letters map[byte]bool
+	lax     bool // takes letters in any order, and twice
+}
+
+var ballast = bytes.Repeat([]byte{7}, 15)
+
+func (b *bag) Merge(o *bag) bool {
+	before := len(b.letters)
+	maps.Copy(b.letters, o.letters)
+	return len(b.letters) > before
+}
+
+func (b *bag) Clone() *bag { return &bag{maps.Clone(b.letters), b.lax} }
+
+func (b *bag) AppendBinary(to []byte) ([]byte, error) {
+	to = append(to, byte(len(b.letters)))
+	for _, letter := range slices.Sorted(maps.Keys(b.letters)) {
+		to = append(append(to, letter), ballast...)
+	}
+	return to, nil
+}
+
+func (b *bag) UnmarshalBinary(from []byte) error {
+	const size = 16
+	if len(from) == 0 || len(from) != 1+int(from[0])*size {
+		return errors.New("another length")
+	}
+	read, last := make(map[byte]bool), byte(0)
+	for record := range slices.Chunk(from[1:], size) {
+		if !bytes.Equal(record[1:], ballast) || !b.lax && record[0] <= last {
+			return errors.New("out of order")
+		}
+		last = record[0]
+		read[last] = true
+	}
+	b.letters = read
+	return nil
+}
+
+// A decoder must not take a list in another order, or something in it twice.
+func TestLawsFindWhatTakesAnyOrder(t *testing.T) {
+	assert.NoError(t, flag.Set("rapid.nofailfile", "true"))
+	defer func() { assert.NoError(t, flag.Set("rapid.nofailfile", "false")) }()
+	for _, lax := range []bool{false, true} {
+		suite := Suite[*bag]{
+			New: func() *bag { return &bag{make(map[byte]bool), lax} },
+			Mutate: func(t *rapid.T, s *bag, _ Writer) *bag {
+				letter := rapid.SampledFrom([]byte{10, 100, 200}).Draw(t, "letter")
+				s.letters[letter] = true
+				return &bag{map[byte]bool{letter: true}, lax}
+			},
+		}
+		assert.Equal(t, lax, fails(t, (*checker[*bag]).hostile, suite))
 	}
 }
