@@ -486,6 +486,9 @@ func TestTrap26_AgreeingInNarrowPlaces(t *testing.T) {
 		"the only one with a record tells a new one, and loses it": {
 			history{epochs: epochs("b c", "a b c"), ids: []transport.NodeID{"a", "b", "c"}},
 			"decide b; restart a; learn a; learn b; round a b; restart b; collect a; round b c; round c b"},
+		"whoever had the record has lost everything, each after the other was told": {
+			history{epochs: epochs("a b", "b c"), ids: []transport.NodeID{"a", "b", "c"}},
+			"decide a; round c a; restart a; round a c; restart c; learn a; round c a; learn c; round b a"},
 		"one that has lost everything is filled by somebody who was away": {
 			history{epochs: epochs("a b", "b"), ids: []transport.NodeID{"a", "b", "g"}},
 			"learn b; learn a; collect b; round g b; restart b; round a b; round b a; round b g; round a b"},

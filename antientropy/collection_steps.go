@@ -166,8 +166,9 @@ func (m *Membership) promise(ctx context.Context, c Collector, e Epoch, proposal
 
 func (m *Membership) conclude(ctx context.Context, f Follower, c Collector, e Epoch, proposal []byte, replies [][]byte) (record []byte, err error) {
 	err = m.inEpoch(ctx, e, func() (err error) {
+		before := f.Generation()
 		if record, err = c.Conclude(ctx, proposal, replies); err == nil && record != nil {
-			m.moveTo(f.Generation(), e.rank(), false, true)
+			m.moveTo(f.Generation(), e.rank(), false, before)
 		}
 		return err
 	})

@@ -56,7 +56,7 @@ func (m *Membership) settle(ctx context.Context, f Follower, from transport.Node
 		if _, err := f.Adopt(ctx, w.from); err != nil {
 			return own, 0, err
 		}
-		m.moveTo(f.Generation(), r, m.borrows(from), false)
+		m.moveTo(f.Generation(), r, m.borrows(from), "")
 	}
 	settled, err = m.settleInTurn(ctx, f, from, r, w.records)
 	return m.position(f, from), settled, err
@@ -69,7 +69,7 @@ func (m *Membership) settleInTurn(ctx context.Context, f Follower, from transpor
 			return settled, err
 		}
 		if now := f.Generation(); now != at {
-			m.moveTo(now, r, m.borrows(from), true)
+			m.moveTo(now, r, m.borrows(from), at)
 			at = now
 			settled++
 		}
@@ -91,7 +91,7 @@ func (m *Membership) adopt(ctx context.Context, f Follower, from transport.NodeI
 	if aside, err = f.Adopt(ctx, w.from); err != nil {
 		return nil, false, err
 	}
-	m.moveTo(f.Generation(), r, w.from == "" || m.borrows(from), false)
+	m.moveTo(f.Generation(), r, w.from == "" || m.borrows(from), "")
 	_, err = m.settleInTurn(ctx, f, from, r, w.records)
 	return aside, true, err
 }

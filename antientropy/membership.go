@@ -209,16 +209,20 @@ func (m *Membership) met(f Follower, peer transport.NodeID, own, theirs position
 	}
 }
 
-// moveTo notes that this node has come to another generation, by a record or not.
-func (m *Membership) moveTo(generation string, r rank, lent, byRecord bool) {
+// moveTo notes that this node has come to another generation, by a record from the one
+// before, or, if that is empty, not by a record.
+func (m *Membership) moveTo(generation string, r rank, lent bool, before string) {
 	const most = 1 << 10
 	at := standpoint{generation: generation, rank: max(r, unvouched), lent: lent}
 	if lent {
 		at.rank, at.hint = unvouched, r
 	}
 	m.mu.Lock()
-	if byRecord && m.at.generation != "" {
-		at.passed = append(m.at.passed, m.at.generation)
+	if before != "" {
+		if m.at.generation == before {
+			at.passed = m.at.passed
+		}
+		at.passed = append(at.passed, before)
 		at.passed = at.passed[max(0, len(at.passed)-most):]
 	}
 	m.at = at
