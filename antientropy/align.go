@@ -187,6 +187,7 @@ func (s *Responder) meet(ctx context.Context, from transport.NodeID, theirs posi
 		own = m.position(f, from)
 	}
 	if own.generation == theirs.generation && own.generation != "" {
+		m.resign(ctx, s.Store)
 		m.met(f, from, own, theirs)
 		return &elsewhere{position: m.position(f, from)}, true, nil
 	}

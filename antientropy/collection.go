@@ -65,6 +65,7 @@ type Collection struct {
 	stage      stage
 	at         int    // which of the others is asked
 	moves      int    // how often somebody was brought further
+	released   bool   // members were told that nothing came of what they had prepared
 	generation string // that all are to be of
 	rank       rank
 	promised   pledge   // by this node, when it asked first
@@ -189,8 +190,7 @@ func (c *Collection) heldUp(ctx context.Context, err error) error {
 	c.result.HeldUp = append(c.result.HeldUp, HeldUp{Peer: c.others[c.at], Err: err})
 	if c.stage == preparing {
 		c.stage = over
-		_, err := c.m.conclude(ctx, c.f, c.c, c.epoch, c.proposal, nil) // nothing here is to wait for it
-		return err
+		return c.m.release(ctx, c.c, c.epoch)
 	}
 	return c.next(ctx)
 }

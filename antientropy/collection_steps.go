@@ -3,6 +3,7 @@ package antientropy
 import (
 	"bytes"
 	"context"
+	"slices"
 )
 
 // poll asks whether all members are of one epoch and generation.
@@ -11,6 +12,9 @@ func (c *Collection) poll(ctx context.Context) error {
 	c.generation, c.rank, c.promised, c.proposal = own.generation, own.rank, own.promised, nil
 	c.result.HeldUp = nil
 	c.m.answers(c.f, c.generation, c.epoch)
+	if err := c.m.release(ctx, c.c, c.epoch); err != nil {
+		return err
+	}
 	return c.start(ctx, polling)
 }
 
@@ -104,7 +108,7 @@ func (c *Collection) propose(ctx context.Context) error {
 	}
 	c.proposal = c.c.Propose(c.limit-epochOverhead, c.cfg.Quiet)
 	if len(c.proposal) == 0 {
-		return nil
+		return c.release(ctx)
 	}
 	reply, err := c.m.promise(ctx, c.c, c.epoch, c.proposal)
 	if err != nil {
@@ -112,6 +116,16 @@ func (c *Collection) propose(ctx context.Context) error {
 	}
 	c.replies = append(c.replies[:0], reply)
 	return c.start(ctx, preparing)
+}
+
+// release asks all members once more if one has prepared something of which nothing came: now it knows that. It ends
+// the collection.
+func (c *Collection) release(ctx context.Context) error {
+	if c.released || !slices.ContainsFunc(c.pledges, func(p pledge) bool { return p != 0 }) {
+		return nil
+	}
+	c.released = true
+	return c.poll(ctx)
 }
 
 func (c *Collection) prepared(ctx context.Context, resp []byte) error {
@@ -162,6 +176,28 @@ func (m *Membership) promise(ctx context.Context, c Collector, e Epoch, proposal
 		return err
 	})
 	return reply, err
+}
+
+// release takes back what this node has prepared: whoever collects anew does not go on with it.
+func (m *Membership) release(ctx context.Context, c Collector, e Epoch) error {
+	_, err := m.promise(ctx, c, e, nil)
+	return err
+}
+
+// resign takes back what a node has prepared that is no member any more: nobody else will.
+func (m *Membership) resign(ctx context.Context, s Store) {
+	f, follows := s.(Follower)
+	c, collects := s.(Collector)
+	if !follows || !collects {
+		return
+	}
+	at := f.Generation()
+	if e := m.now(); e.has(m.Self) || m.standpoint(at).promised == 0 {
+		return
+	}
+	if m.release(ctx, c, m.now()) == nil {
+		m.promises(f, at, 0)
+	}
 }
 
 func (m *Membership) conclude(ctx context.Context, f Follower, c Collector, e Epoch, proposal []byte, replies [][]byte) (record []byte, err error) {

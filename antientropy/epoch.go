@@ -76,6 +76,9 @@ const (
 type pledge uint64
 
 func pledgeOf(proposal []byte) pledge {
+	if len(proposal) == 0 {
+		return 0
+	}
 	h := fnv.New64a()
 	h.Write(proposal)
 	return pledge(max(1, h.Sum64()))

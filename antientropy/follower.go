@@ -60,12 +60,12 @@ type Collector interface {
 
 	// Prepare merges what a proposal names, and promises to go on with it: only the last
 	// proposal that was prepared can be concluded here. It is an error if the proposal is
-	// not on top of the present generation.
+	// not on top of the present generation. An empty proposal takes back what was promised,
+	// if anything was: nothing came of it.
 	Prepare(ctx context.Context, proposal []byte) (reply []byte, err error)
 
 	// Conclude makes a record of a proposal that every member has prepared, with the
 	// replies of all of them, and settles it here. The record is nil if nothing came of
-	// it. Without replies the proposal is withdrawn. It is an error if something else was
-	// prepared or settled since.
+	// it. It is an error if something else was prepared or settled since.
 	Conclude(ctx context.Context, proposal []byte, replies [][]byte) (record []byte, err error)
 }

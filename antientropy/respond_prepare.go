@@ -53,8 +53,8 @@ func (m *Membership) prepare(ctx context.Context, s Store, from transport.NodeID
 	a.status, a.position = statusReady, m.position(f, from)
 	p := pledgeOf(q.proposal)
 	switch {
-	case len(q.proposal) == 0:
-		return a, nil
+	case len(q.proposal) == 0 && a.promised != q.promised:
+		return a, nil // it will ask again if that is to be taken back
 	case a.promised != q.promised && a.promised != p: // the same once more is the same
 		return a.refuse("something else was prepared since it was asked"), nil
 	}

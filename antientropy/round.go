@@ -233,6 +233,7 @@ func (r *Round) compared(ctx context.Context, resp []byte) error {
 		return err
 	}
 	r.together(standing)
+	r.cfg.Membership.resign(ctx, r.store)
 	if r.next, err = r.session.Step(msg); err != nil {
 		return fmt.Errorf("antientropy: reconcile: %w", err)
 	}

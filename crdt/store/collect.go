@@ -79,11 +79,16 @@ func (t *table) buriedKeys(since time.Time) (keys []string) {
 
 // Prepare merges what is in a proposal, so that this store has all that is to be forgotten, and promises to take it
 // for the next record in preference to any proposal that came before. The reply tells of which keys it was refused, as
-// [Store.Merge] would, or contradicts what is held here.
+// [Store.Merge] would, or contradicts what is held here. An empty proposal takes back what was promised, for when nothing
+// came of it: until then whatever contradicts a departure in it is refused.
 //
 // It costs O(proposal). Errors: *[StaleError] if the proposal is not for the generation after this store's, ctx's error,
 // and those of bytes.
 func (s *Store) Prepare(ctx context.Context, proposal []byte) (reply []byte, err error) {
+	if len(proposal) == 0 {
+		s.release(nil)
+		return nil, ctx.Err()
+	}
 	r, err := decodeRecord(proposal)
 	if err != nil {
 		return nil, fmt.Errorf("store: prepare: %w", err)
@@ -133,8 +138,7 @@ func (s *Store) promise(r *record) error {
 }
 
 // Conclude makes a record of a proposal, with the replies of all replicas, and settles it here. It returns what all the
-// others are to [Store.Settle], and nil if nothing is left of the proposal. Without replies it is withdrawn: nothing is
-// held up by it here any more.
+// others are to [Store.Settle], and nil if nothing is left of the proposal.
 //
 // Errors: *[StaleError] if another proposal was prepared since, or another record settled: then nothing came of this
 // one, on any replica.
@@ -153,8 +157,8 @@ func (s *Store) Conclude(ctx context.Context, proposal []byte, replies [][]byte)
 		}
 	}
 	left := r.without(refused)
-	if left.items() == 0 || len(replies) == 0 {
-		s.withdraw(r)
+	if left.items() == 0 {
+		s.release(r)
 		return nil, nil
 	}
 	if err := s.settle(left, func(a *era) bool { return a.promised != nil && a.promised.at == r.at }); err != nil {
@@ -163,11 +167,11 @@ func (s *Store) Conclude(ctx context.Context, proposal []byte, replies [][]byte)
 	return left.encoded, nil
 }
 
-// withdraw takes a promise back that is for a proposal of this store's own: nobody else concludes it.
-func (s *Store) withdraw(r *record) {
+// release takes a promise back, or only that of one proposal.
+func (s *Store) release(r *record) {
 	s.turning.Lock()
 	defer s.turning.Unlock()
-	if a := *s.era.Load(); a.promises(r.at) {
+	if a := *s.era.Load(); a.promised != nil && (r == nil || a.promises(r.at)) {
 		a.promised = nil
 		s.era.Store(&a)
 	}

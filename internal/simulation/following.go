@@ -140,17 +140,16 @@ func (p *replica) load(l *ledger) {
 	}
 }
 
-// checkFork checks that those who are members all along settle the same records.
+// checkFork checks that those who are members all along settle the same records. One of
+// which all who knew it have lost their disks may be decided once more.
 func (p *replica) checkFork(g *generation) {
 	if !p.node.owner {
 		return
 	}
-	r := p.run
-	if r.line[g.number] == nil {
-		r.line[g.number] = g
-	}
-	if r.line[g.number] != g {
-		r.fail(forked, "", "%s settles another record %d than the members before", p.node.id, g.number)
+	for _, o := range p.run.owners() {
+		if other := o.replica.at().numbered(g.number); other != nil && other != g {
+			p.run.fail(forked, "", "%s settles another record %d than %s", p.node.id, g.number, o.id)
+		}
 	}
 }
 
@@ -208,11 +207,11 @@ func (p *replica) Propose(limit int, quiet time.Duration) []byte {
 
 // Prepare implements antientropy.Collector.
 func (p *replica) Prepare(ctx context.Context, proposal []byte) ([]byte, error) {
-	paper := p.run.paper(proposal)
 	reply, err := p.store.Prepare(ctx, proposal)
-	if err != nil || p.run.plan.retires {
+	if err != nil || p.run.plan.retires || len(proposal) == 0 {
 		return reply, err
 	}
+	paper := p.run.paper(proposal)
 	refused := p.run.refusals(reply)
 	for i, it := range paper.items {
 		if !slices.Contains(refused, i) {

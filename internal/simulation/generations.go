@@ -38,6 +38,17 @@ func (g *generation) since(from *generation) (later []*generation, ok bool) {
 	return later, true
 }
 
+// numbered is the generation of a number that led to this one, or nil.
+func (g *generation) numbered(number uint64) *generation {
+	for g != nil && g.number > number {
+		g = g.before
+	}
+	if g == nil || g.number < number {
+		return nil
+	}
+	return g
+}
+
 // settle is what a record makes of a state: the residue is merged, and all of it is
 // forgotten if that is all there is.
 func (g *generation) settle(l *ledger, s shadow) shadow {

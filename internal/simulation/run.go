@@ -113,7 +113,6 @@ type run struct {
 	issued        map[issue]struct{}
 	stamps        map[vclock.ReplicaID]vclock.Timestamp // the last of each replica
 	generations   map[string]*generation
-	line          map[uint64]*generation // by number, of those who are members all along
 	epochs        []antientropy.Epoch
 	ownersEmptied bool                // one that was a member all along lost its store, or its generation
 	echoes        []map[string]lesson // by node
@@ -150,7 +149,6 @@ func newRun(seed uint64, opts Options) *run {
 		sources: newSource(seed, streamNodes),
 		turns:   newSource(seed, streamTurns),
 
-		line:        make(map[uint64]*generation),
 		generations: map[string]*generation{genesis: {number: 1}},
 	}
 	r.counts.Did = make(map[string]int)
