@@ -84,8 +84,8 @@ func (p *plan) extend(s source) {
 	p.propagation = propagation(s.IntN(propagations))
 	p.maxAge = s.between(200*time.Millisecond, 2*time.Second)
 	p.patience = s.between(50*time.Millisecond, 300*time.Millisecond)
-	if p.broad = s.chance(0.05); p.broad {
-		p.keys, p.wide, p.maxMessage = 300+s.IntN(60), true, 2<<10
+	if p.broad = s.chance(0.03); p.broad {
+		p.keys, p.wide, p.maxMessage = 500+s.IntN(60), true, 2<<10
 		p.maxPending = 1 << 9 // much is left to rounds, which find many keys at once
 		if s.chance(0.8) {    // stores that are filled again
 			p.profile, p.faults = crashing, 6+s.IntN(14)
