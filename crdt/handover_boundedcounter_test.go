@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/eventual-go/eventual/crdt"
 	"github.com/eventual-go/eventual/crdt/crdttest"
 	"github.com/eventual-go/eventual/vclock"
 )
@@ -68,7 +69,28 @@ func (m *leaving) leave(next int) {
 		a.from = append(a.from, traders[k])
 	}
 	m.settle(at)
+	if rapid.Bool().Draw(m.T, "what is left of it") {
+		a.at = m.leftIn(a)
+	}
 	m.agreed = append(m.agreed, a)
+}
+
+// leftIn returns what those who leave have left in the cut, which must be as good as all of that.
+func (m *leaving) leftIn(a agreement[*escrow]) *escrow {
+	kinds := crdt.Standard()
+	v, err := crdt.Wrap(kinds, a.at)
+	require.NoError(m.T, err)
+	left, err := crdt.Ensure[*escrow](kinds, v.Left(a.from...))
+	require.NoError(m.T, err)
+	whole, part := a.at.Clone(), a.at.Clone()
+	_, err = whole.Handover(a.at, a.to, a.from...)
+	require.NoError(m.T, err)
+	_, err = part.Handover(left, a.to, a.from...)
+	require.NoError(m.T, err)
+	if w, p := fmt.Sprint(whole.Explain()), fmt.Sprint(part.Explain()); w != p {
+		m.Fatalf("by the whole cut %s, by what is left in it %s", w, p)
+	}
+	return left
 }
 
 // settle carries out what was agreed, in order.

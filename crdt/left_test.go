@@ -100,6 +100,26 @@ func TestTrap12_RightsUnderWayAreLeft(t *testing.T) {
 	}
 }
 
+// What others took from who forgot that it gave stands in their rows. Without these it would be handed over once more.
+func TestTrap12_WhatWasTakenIsLeftWithThoseWhoTookIt(t *testing.T) {
+	a, b, heir := vclock.Named("a"), vclock.Named("b"), vclock.Named("heir")
+	var before, now crdt.BoundedCounter
+	before.Merge(now.Increment(a, 5))
+	_, err := now.Transfer(a, b, 3)
+	require.NoError(t, err)
+	before.Merge(now.Increment(b, 1))
+	require.EqualValues(t, 2, before.Rights(a))
+
+	v, err := crdt.Wrap(crdt.Standard(), &before)
+	require.NoError(t, err)
+	left, ok := crdt.Component[*crdt.BoundedCounter](crdt.Standard(), v.Left(a))
+	require.True(t, ok)
+	_, err = before.Handover(left, heir, a)
+	require.NoError(t, err)
+	require.EqualValues(t, 2, before.Rights(heir))
+	require.EqualValues(t, 6, before.Value())
+}
+
 // A type of one's own that hands over and cannot tell what it has seen is left whole.
 func TestATypeWithoutAContextIsLeftWhole(t *testing.T) {
 	kinds, err := crdt.NewKinds(crdt.NewKind[fickle](100, "fickle"))
