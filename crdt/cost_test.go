@@ -113,3 +113,60 @@ func TestLargeElementsComeBack(t *testing.T) {
 	assert.Equal(t, 500, back.Len())
 	assert.Equal(t, encoded(t, &s), encoded(t, &back))
 }
+
+// crowd is how many replicas there are, and how many events each has, at most, for a dot to take two bytes.
+const crowd = 127
+
+// crowded returns a state with a context of a crowd, then head, and then the dots of all its events, each with what
+// stands beside it. What is in the context is next to nothing beside them.
+func crowded(start []byte, head []byte, values int, beside ...byte) []byte {
+	b := append(start, 0xdc, 0, crowd)
+	for i := range crowd {
+		name := vclock.Named(fmt.Sprintf("r%03d", i)).Bytes()
+		b = append(append(append(b, 0x93, 0xc4, 16), name[:]...), 0, crowd-1)
+	}
+	b = append(b, head...)
+	b = append(b, 0xdc, byte(values>>8), byte(values))
+	for i := range crowd {
+		for seq := range crowd {
+			b = append(append(b, byte(i), byte(seq+1)), beside...)
+		}
+	}
+	return b
+}
+
+// What decoding allocates for each byte, where a byte stands for as much as it can: no more than so many.
+func TestDecodingAllocatesAConstantTimesItsInput(t *testing.T) {
+	const limit, n = 90, 2 * crowd * crowd
+	var folded ormap
+	for range 1 << 15 {
+		folded.Counter("").Add(idA, 1)
+	}
+	folded.Fold(idA, folded.Context())
+	var orders crdt.TwoPhaseSet[string]
+	var profile crdt.LWWMap[string, string]
+	for i := range 1 << 15 {
+		word := string([]byte{byte(i >> 14), byte(i>>7) & 0x7f, byte(i) & 0x7f})
+		orders.Remove(word)
+		profile.Set(vclock.Timestamp{}, word, "")
+	}
+	for _, c := range []struct {
+		of string
+		b  []byte
+		to interface{ UnmarshalBinary([]byte) error }
+	}{
+		{"EWFlag", crowded([]byte{0x94, 12, 1}, nil, n), new(crdt.EWFlag)},
+		{"MVRegister", crowded([]byte{0x94, 6, 1}, nil, n/2*3, 0xa0), new(crdt.MVRegister[string])},
+		{"RWSet", append(crowded([]byte{0x94, 10, 1}, []byte{0x93, 0xa0}, n), 0x90), new(crdt.RWSet[string])},
+		{"ORMap of a flag", crowded([]byte{0x94, 17, 1}, []byte{0x93, 0xa0, 5}, n), new(ormap)},
+		{"ORMap of a fold", encoded(t, &folded), new(ormap)},
+		{"TwoPhaseSet", encoded(t, &orders), new(crdt.TwoPhaseSet[string])},
+		{"LWWMap", encoded(t, &profile), new(crdt.LWWMap[string, string])},
+	} {
+		var err error
+		got := allocated(func() { err = c.to.UnmarshalBinary(c.b) }) / uint64(len(c.b))
+		t.Logf("%-16s %3d bytes for each of %d", c.of, got, len(c.b))
+		require.NoError(t, err, c.of)
+		assert.LessOrEqual(t, got, uint64(limit), c.of)
+	}
+}
