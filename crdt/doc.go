@@ -40,7 +40,9 @@
 //
 // # Elements and values
 //
-// Sets hold any comparable type and registers any type in memory. For the wire form and for JSON the type must be
+// Sets hold any comparable type and registers any type in memory. An element must equal itself, which a float that is
+// no number does not: it is never found again, and merging does not know it. For the wire form and for JSON the type
+// must be
 //
 //   - one of the basic kinds, named or not: a string, an integer of any size, a bool, a float (not as an element of a
 //     set), []byte, or an array of bytes such as [16]byte;
