@@ -22,10 +22,8 @@ func (v *Value) Left(by ...vclock.ReplicaID) (left *Value) {
 // left returns what the replicas have left in the state: of a type that is not Causal all of it.
 func (c *boxed[P]) left(by []vclock.ReplicaID) component {
 	switch s := any(c.state).(type) {
-	case interface {
-		left(by []vclock.ReplicaID) P
-	}:
-		return &boxed[P]{def: c.def, state: s.left(by)}
+	case *BoundedCounter:
+		return &boxed[*BoundedCounter]{def: c.def, state: s.left(by)}
 	case Causal[P]:
 		seen := s.Context()
 		others := without(seen, by)
