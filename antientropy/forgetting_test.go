@@ -3,7 +3,9 @@ package antientropy_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"testing"
@@ -15,6 +17,7 @@ import (
 	"github.com/eventual-go/eventual/antientropy"
 	"github.com/eventual-go/eventual/crdt"
 	"github.com/eventual-go/eventual/crdt/store"
+	"github.com/eventual-go/eventual/merkle"
 	"github.com/eventual-go/eventual/transport"
 	"github.com/eventual-go/eventual/transport/mem"
 )
@@ -294,3 +297,107 @@ func TestTrap26_WhatAGuestWroteTooLateIsTold(t *testing.T) {
 		w.settled(10*time.Second, 4, w.all...)
 	})
 }
+
+// Whatever nodes and links do: what was deleted and forgotten never shows again, what was
+// not is never lost, and in the end nothing is left of it.
+func TestTrap26_ForgettingInBadWeather(t *testing.T) {
+	for seed := range *weathers {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) { synctest.Test(t, func(t *testing.T) { weather(t, seed) }) })
+	}
+}
+
+func weather(t *testing.T, seed uint64) {
+	r := rand.New(rand.NewPCG(seed, 0))
+	link := mem.Link{Latency: 5 * time.Millisecond, Jitter: 20 * time.Millisecond, Loss: 0.1, Duplicate: 0.1, Reorder: 0.2}
+	w := newTown(t, link, abc, "phone", "tablet")
+	w.change = func(id transport.NodeID, l *antientropy.Loop) {
+		l.Quiet, l.Timeout, l.Seed = time.Duration(r.IntN(1000))*time.Millisecond, time.Second, seed+1
+		if seed%2 == 1 {
+			l.Propagation = antientropy.Lazy
+		}
+	}
+	w.start(w.all...)
+	live, n := map[string]bool{}, 0
+	for range 60 {
+		id := w.all[r.IntN(len(w.all))]
+		switch r.IntN(12) {
+		case 0:
+			w.halt(id)
+		case 1:
+			w.net.Partition(w.all[:r.IntN(5)], []transport.NodeID{id})
+		case 2:
+			w.net.Heal()
+		case 3:
+			if w.stop[id] != nil { // what it alone has would be lost
+				w.net.Heal()
+				w.untilSame()
+				w.lose(id)
+			}
+		case 4, 5, 6, 7:
+			n++
+			key := fmt.Sprint(n % 25)
+			w.add(id, key, fmt.Sprint(n))
+			live[fmt.Sprint(n)] = true
+		default:
+			key := fmt.Sprint(r.IntN(25))
+			if w.stop[id] == nil {
+				w.start(id)
+			}
+			w.net.Heal()
+			w.untilSame()
+			for _, e := range w.elements(id, key) {
+				require.True(t, live[e], "%s shows %s, which was deleted", id, e)
+				delete(live, e)
+			}
+			w.delete(id, key)
+			w.untilSame()
+		}
+		for _, id := range w.all {
+			if w.stop[id] == nil && r.IntN(3) == 0 {
+				w.start(id)
+			}
+		}
+		time.Sleep(time.Duration(r.IntN(2000)) * time.Millisecond)
+	}
+	w.net.Heal()
+	for _, id := range w.all {
+		if w.stop[id] == nil {
+			w.start(id)
+		}
+	}
+	keys := map[string]bool{}
+	w.untilSame()
+	for i := range 25 {
+		for _, e := range w.elements("a", fmt.Sprint(i)) {
+			require.True(t, live[e], e)
+			delete(live, e)
+			keys[fmt.Sprint(i)] = true
+		}
+	}
+	require.Empty(t, live, "lost")
+	w.settled(time.Minute, len(keys), w.all...)
+	require.Empty(t, w.aside)
+}
+
+// untilSame waits until all that run agree.
+func (w *town) untilSame() {
+	w.t.Helper()
+	for start := time.Now(); ; time.Sleep(50 * time.Millisecond) {
+		roots := map[merkle.Fingerprint]bool{}
+		for id := range w.stop {
+			roots[w.store[id].Index().Root()] = true
+		}
+		if len(roots) <= 1 {
+			return
+		}
+		require.LessOrEqual(w.t, time.Since(start), time.Minute)
+	}
+}
+
+func (w *town) elements(id transport.NodeID, key string) (all []string) {
+	_, err := store.View(w.store[id], key, func(s *crdt.ORSet[string]) { all = slices.Collect(s.All()) })
+	require.NoError(w.t, err)
+	return all
+}
+
+var weathers = flag.Uint64("weathers", 6, "how many seeds TestTrap26_ForgettingInBadWeather goes through")

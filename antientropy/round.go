@@ -225,7 +225,9 @@ func (r *Round) insists(at merkle.Range) bool { return r.cfg.insistAll || r.insi
 func (r *Round) ask(method string, req []byte) { r.method, r.req = method, req }
 
 // compared takes one message of the session. It goes on with the session until
-// that is finished, or there is much to repair first.
+// that is finished, or there is much to repair first. Whether the session is verified does
+// not matter: it is not where the peer was written to meanwhile, by this round too, and
+// then all is found that differed when it began. What came since is for the next one.
 func (r *Round) compared(ctx context.Context, resp []byte) error {
 	const much = 1 << 14
 	standing, msg, err := decodeReconciled(resp)
