@@ -26,8 +26,8 @@ func (s *Store) Propose(limit int, quiet time.Duration) (proposal []byte) {
 	}
 	p := pack{left: limit - recordOverhead}
 	for _, key := range s.table.buriedKeys(s.now().Add(-quiet)) {
-		if it, ok := s.residueOf(key, a); ok && !p.put(&p.residues, it) {
-			break
+		if it, ok := s.residueOf(key, a); ok && !p.put(&p.residues, it) && p.items() > 0 {
+			break // the next one has room, or nothing has
 		}
 	}
 	s.bequeath(&p, a)

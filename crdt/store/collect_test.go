@@ -3,6 +3,7 @@ package store_test
 import (
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -215,6 +216,29 @@ func TestProposalsWaitAndAreBounded(t *testing.T) {
 	insert(t, a, "aa", "y")
 	remove(t, a, "aa")
 	require.Less(t, len(a.Propose(1<<20, time.Minute)), len(whole))
+}
+
+// What has no room in any proposal stays, and nothing else for its sake.
+func TestAResidueTooLargeHoldsUpNoOther(t *testing.T) {
+	a := cluster(t, 0, "a")[0]
+	large := strings.Repeat("a", 400)
+	for _, key := range []string{large, "b", large + "b", "c"} {
+		insert(t, a, key, "x")
+		remove(t, a, key)
+	}
+	for range 4 {
+		proposal := a.Propose(200, 0)
+		if proposal == nil {
+			break
+		}
+		require.LessOrEqual(t, len(proposal), 200)
+		reply, err := a.Prepare(t.Context(), proposal)
+		require.NoError(t, err)
+		_, err = a.Conclude(t.Context(), proposal, [][]byte{reply})
+		require.NoError(t, err)
+	}
+	require.Equal(t, 2, a.Index().Len())
+	require.NotNil(t, load(t, a, large))
 }
 
 func TestOnlyOneOfTwoProposalsIsConcluded(t *testing.T) {
