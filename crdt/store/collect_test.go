@@ -165,6 +165,34 @@ func TestTrap26_AwayForAWhileComesBackWithItsWrites(t *testing.T) {
 	require.Equal(t, a.Index().Root(), phone.Index().Root())
 }
 
+// Deltas that were written before and after a store was emptied are not sent as one: what
+// peers refuse of the first they would take with the second.
+func TestTrap26_DeltasOfTwoLivesAreNotJoined(t *testing.T) {
+	all := cluster(t, 0, "other", "peer", "strayed")
+	other, peer, strayed := all[0], all[1], all[2]
+	for range 2 { // it has gone another way, further than the others
+		insert(t, strayed, "k", "x")
+		remove(t, strayed, "k")
+		collect(t, strayed)
+	}
+	insert(t, other, "k", "y")
+	remove(t, other, "k")
+	require.NoError(t, peer.Settle(t.Context(), collect(t, other)))
+	updates := strayed.Updates(t.Context())
+	insert(t, strayed, "k", "of the former life")
+	_, err := strayed.Adopt(t.Context(), other.Generation())
+	require.NoError(t, err)
+	insert(t, strayed, "k", "new")
+	for key, delta := range updates {
+		if delta == nil {
+			delta = load(t, strayed, key)
+		}
+		merge(t, peer, key, delta)
+		break
+	}
+	require.Equal(t, []string{"new"}, members(t, peer, "k"))
+}
+
 func TestNewStoresKeepWhatTheyHaveWhenTheyMeet(t *testing.T) {
 	all := cluster(t, 1, "a")
 	a := all[0]

@@ -44,9 +44,9 @@ func (s *Store) Watch(ctx context.Context, prefix string) iter.Seq[string] {
 // which they were made; those that pile up while the range is busy are joined into
 // one, and once more than Config.MaxPending bytes wait (or an eighth of it under
 // one key) the delta is nil, which says: load the state of this key yourself. A
-// delta is also nil when fn panicked in an Update, or when the delta could not be
-// encoded. Keys come in the order in which they first became pending. The bytes
-// yielded belong to the caller.
+// delta is also nil when fn panicked in an Update, when it could not be encoded, or
+// when the store came to another [Store.Generation] between two. Keys come in the order
+// in which they first became pending. The bytes yielded belong to the caller.
 //
 // Registration, end and locking are those of [Store.Watch].
 func (s *Store) Updates(ctx context.Context) iter.Seq2[string, []byte] {
