@@ -23,6 +23,11 @@
 // that was asked for stays as it was. Bytes belong to whom the interface says. Keys
 // may be any strings. Two stores reconcile, with each differing key sent once.
 //
+// Of a store that is an [antientropy.Follower] its generations too; of one that is an
+// [antientropy.Collector], if there is a Delete, that it forgets what all have agreed on,
+// that nothing late brings that back, and that one which was away is brought to where the
+// others are.
+//
 // Durability is not: a store that forgets is one that never had it, as far as merging
 // goes. Check that with the store's own tests, by what is there after a crash.
 package storetest
@@ -50,6 +55,10 @@ type Config struct {
 
 	// Bad is a state that Merge has to refuse, if there is one.
 	Bad []byte
+
+	// Delete deletes what a store has under a key, so that what is left of it can be
+	// forgotten, at once. It is needed to check a Collector; if nil, that is left out.
+	Delete func(st antientropy.Store, key string) error
 }
 
 // states is how many there are.
@@ -99,4 +108,8 @@ var promises = []promise{
 	{"concurrent use", (*suite).concurrent},
 	{"stores reconcile", (*suite).reconcile},
 	{"updates", (*suite).updates},
+	{"generations", (*suite).generations},
+	{"forgetting", (*suite).forgetting},
+	{"only the last promise counts", (*suite).promises},
+	{"a store that is emptied", (*suite).emptied},
 }
