@@ -34,10 +34,11 @@ type CollectionConfig struct {
 //		}
 //		resp, err := ... // call method at peer, whose Responder answers
 //		if err != nil {
-//			collection.Failed(err)
-//			continue
+//			err = collection.Failed(ctx, err)
+//		} else {
+//			err = collection.Step(ctx, resp)
 //		}
-//		if err := collection.Step(ctx, resp); err != nil {
+//		if err != nil {
 //			return err
 //		}
 //	}
@@ -102,7 +103,7 @@ type Collected struct {
 	Epoch      uint64
 	Generation string        // at the end
 	Records    int           // decided, and settled here
-	HeldUp     []HeldUp      // the members for which everybody waits; if there are none, there was no more to collect
+	HeldUp     []HeldUp      // the members for which everybody waits
 	Err        error         // why it ended early, but for what HeldUp says
 	Duration   time.Duration // from its start to its end
 }

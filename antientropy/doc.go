@@ -68,36 +68,85 @@
 // over all hops, as a distribution; what is known to be missing still, and when that
 // will have come; and of each strategy what it moved.
 //
+// # Forgetting
+//
+// What was deleted leaves something behind, or a copy that is late would bring it back.
+// It can be forgotten once every node has it, and nobody but the operator knows who that
+// is. Where a Loop is told, all forget together; where none is, nothing is forgotten.
+//
+//	loop.Self = "paris" // as the others call it
+//	loop.Epoch = func() antientropy.Epoch {
+//		return antientropy.Epoch{Number: 1, Members: []transport.NodeID{"paris", "rome", "tokyo"}}
+//	}
+//	loop.Events.OnSetAside = func(s antientropy.SetAside) { ... } // see below
+//
+// The members of the [Epoch] agree, and have all to be there for that: the least of them
+// asks them at every Pace.CollectEvery, for what has been left alone for Pace.Quiet, and
+// [Loop.Collect] does so at once. While one is away nothing is forgotten and everything
+// else goes on; [Loop.Stats] and Events.OnCollected name the ones that are waited for.
+// To go on without one for good, give out an Epoch with a higher number to the others.
+// Nodes that are no members, such as phones, forget what the members have agreed on. The
+// Store has to be a [Follower], that of a member a [Collector]; crdt/store.Store is both,
+// and its Retire has what a node left in clocks and counters passed on when it will never
+// come back.
+//
+// What was agreed on are records, and how many of them a store has applied is its
+// generation. Each exchange first brings both sides to one. Who was away takes up the
+// records that it missed, loses nothing that it wrote, and brings nothing back. A node
+// that was away for longer than anybody keeps records (Config.Retain of crdt/store) may
+// have what was forgotten since, and nobody can tell what: it is readmitted. Its store is
+// emptied, filled like a new one, and all that it held told to Events.OnSetAside, key by
+// key. Most of that comes back from the others. What was written there and had reached
+// nobody does not: the application has to write it again, or it is lost.
+//
+// A node whose memory is lost starts again under its name with an empty store, members
+// too. A member says what it has agreed to last, and takes no record and no proposal from
+// who does not know that; so what the one that proposes decided before it lost its memory,
+// and is still on its way, comes to nothing once the others have agreed to something else.
+// This holds for one member at a time: if another one forgets at the same moment what it
+// had agreed to, members may go two ways, and those with the lesser generation are
+// readmitted.
+//
 // # Concurrency
 //
 // A [Loop] and its handler are for any number of goroutines. It starts goroutines
 // in Run alone, two for each peer and three besides, and they have ended when Run
-// returns. The cores that it drives, [Round], [Outbox] and [Broadcast], are for one
-// goroutine at a time and hold none, nor clock, lock or randomness; [Responder] keeps no
-// state at all. Most users will not need them: they are for simulation and for
-// drivers of one's own. No lock is held while a Store, a Caller or an event is
-// called. A reconciliation lets others with the same peer go ahead while it tells
+// returns. The cores that it drives, [Round], [Outbox], [Broadcast] and [Collection], are
+// for one goroutine at a time and hold none, nor clock, lock or randomness; [Responder]
+// keeps no state at all, and [Membership] what they share. Most users will not need them:
+// they are for simulation and for drivers of one's own. No lock is held while a Store, a
+// Caller or an event is called; but one thing at a time is done with generations, so
+// neither Epoch nor the methods of a Follower or Collector may wait for the Loop. A
+// reconciliation lets others with the same peer go ahead while it tells
 // its events, so an event may start one.
 //
 // # Errors
 //
 // Of messages: [CorruptError] and [ErrVersion], and those of package merkle where
-// two indexes cannot be compared. Of single keys, by Events: [TooLargeError],
+// two indexes cannot be compared. Of nodes that cannot come together for now:
+// [GenerationError] and [EpochError], and [ErrNotProposing]. Of single keys, by Events: [TooLargeError],
 // [RefusedError] and what the Store says. Errors of a context and of the transport
 // pass untouched.
 //
 // # Wire compatibility
 //
 // These methods, each message an array in the canonical msgpack subset of this
-// module that starts with its version, now 1:
+// module that starts with its version, now 2:
 //
-//	antientropy/push       [1, [key, state, ...]]           → [1, merged, novel, refused, [index, reason, ...]]
-//	antientropy/deltas     [1, [key, state, age, ...]]      → the same; ages in milliseconds
-//	antientropy/tree       [1, grafts, covers, news, [[origin, first, [key, state, age, ...]], ...]]
-//	                       → [1, merged, novel, refused, [index, reason, ...], [have, pruned, ...]]
-//	antientropy/reconcile  [1, session, message]            → [1, message]
-//	antientropy/pull       [1, limit, skip, questions]      → [1, more, [answer, ...]]
-//	antientropy/stream     [1, limit, position, skip]       → [1, position, skip, left, [key, state, ...], [key, size, reason, ...]]
+//	antientropy/push       [2, [key, state, ...]]                       → [2, merged, novel, refused, [index, reason, ...]]
+//	antientropy/deltas     [2, [key, state, age, ...]]                  → the same; ages in milliseconds
+//	antientropy/tree       [2, grafts, covers, news, [[origin, first, [key, state, age, ...]], ...]]
+//	                       → [2, merged, novel, refused, [index, reason, ...], [have, pruned, ...]]
+//	antientropy/reconcile  [2, session, generation, standing, message]  → [2, rank, message]
+//	antientropy/pull       [2, limit, skip, generation, questions]      → [2, more, [answer, ...]]
+//	antientropy/stream     [2, limit, position, skip, generation]       → [2, position, skip, left, [key, state, ...], [key, size, reason, ...]]
+//	antientropy/settle     [2, rank, promised, way]                     → [2, generation, standing]
+//	antientropy/prepare    [2, epoch, generation, rank, promised, proposal]
+//	                       → [2, status, epoch, generation, standing, reply or reason, way]
+//
+// A generation is nil where the store follows none; a standing is [rank, least, promised];
+// a way is [from, record, ...], or empty. To a node of another generation the answer to a
+// reconcile, a pull or a stream is [2, generation, standing, way].
 //
 // An answer to a pull names at most 64 keys in one range, also in parts: more
 // do not come to share one. A message of a newer version is refused with

@@ -121,7 +121,7 @@ type Refused struct {
 type SetAside struct {
 	Peer  transport.NodeID // whose generation was taken on
 	Key   string
-	State []byte // encoded, as the Store has it
+	State []byte // encoded, as the Store gave it: that of crdt/store is for its Decode
 }
 
 func (e *Events) collected(c Collected) {

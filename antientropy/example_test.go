@@ -7,7 +7,10 @@ import (
 	"time"
 
 	"github.com/eventual-go/eventual/antientropy"
+	"github.com/eventual-go/eventual/crdt"
+	"github.com/eventual-go/eventual/crdt/store"
 	"github.com/eventual-go/eventual/merkle"
+	"github.com/eventual-go/eventual/transport"
 	"github.com/eventual-go/eventual/transport/mem"
 )
 
@@ -147,4 +150,54 @@ func ExampleRound() {
 	x := round.Result()
 	fmt.Println(x.KeysSent, "sent,", x.KeysReceived, "received,", alice.Index().Root() == bob.Index().Root())
 	// Output: 1 sent, 1 received, true
+}
+
+// Three stores forget what a deletion left behind, once all of them have it. Run does
+// all of this by itself.
+func ExampleEpoch() {
+	ctx := context.Background()
+	net := new(mem.Network)
+	members := []transport.NodeID{"paris", "rome", "tokyo"}
+	stores, loops := make(map[transport.NodeID]*store.Store), make(map[transport.NodeID]*antientropy.Loop)
+	for _, id := range members {
+		stores[id] = store.New(store.Config{})
+		l := &antientropy.Loop{
+			Store: stores[id],
+			Self:  id,
+			Epoch: func() antientropy.Epoch { return antientropy.Epoch{Number: 1, Members: members} },
+			Pace:  antientropy.Pace{Quiet: -1}, // otherwise a deletion is left alone for a while
+		}
+		l.Caller = net.Node(id, l.Handler())
+		loops[id] = l
+	}
+	exchange := func() {
+		for _, id := range members[1:] {
+			_, _ = loops["paris"].Exchange(ctx, id)
+		}
+	}
+
+	_, _ = store.Update(stores["rome"], "cart", func(s *crdt.ORSet[string], by store.Writer) *crdt.ORSet[string] {
+		return s.Add(by.Replica, "milk")
+	})
+	exchange()
+	_, _ = stores["tokyo"].Delete("cart")
+	exchange()
+	fmt.Println(stores["paris"].Len(), "keys to show,", stores["paris"].Index().Len(), "in the index")
+
+	net.Down("rome")
+	x, err := loops["paris"].Collect(ctx)
+	fmt.Println(x.Records, "records, held up by", x.HeldUp[0].Peer, err)
+	net.Up("rome")
+	x, err = loops["paris"].Collect(ctx)
+	fmt.Println(x.Records, "record", err)
+	for _, id := range members {
+		fmt.Println(id, "has", stores[id].Index().Len(), "in the index")
+	}
+	// Output:
+	// 0 keys to show, 1 in the index
+	// 0 records, held up by rome <nil>
+	// 1 record <nil>
+	// paris has 0 in the index
+	// rome has 0 in the index
+	// tokyo has 0 in the index
 }

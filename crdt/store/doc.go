@@ -77,10 +77,12 @@
 // of the two numbers of their generation and the encoded value as bytes ([Store.Decode]
 // reads both). A record is
 //
-//	[1, number, after, id, [key, value, ...]]
+//	[1, number, after, id, [key, value, ...], heir, [departed, ...], [key, value, ...]]
 //
 // with the number and id of the generation that it leads to, the id of the one before,
-// and keys in ascending order with the encoded value to be forgotten of each. The index is hashed as package merkle says, over the fingerprints of
+// and keys in ascending order with the encoded value to be forgotten of each; then the
+// replica that inherits and those that departed, each in 16 bytes, and what they left by
+// key. The index is hashed as package merkle says, over the fingerprints of
 // [crdt.Value.Fingerprint], whose bytes crdt/WIRE.md has.
 //
 // # Testing
