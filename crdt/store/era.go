@@ -24,8 +24,14 @@ func (a *era) position(from stamp) (int, bool) {
 	if from == a.at {
 		return len(a.chain), true
 	}
-	i := slices.IndexFunc(a.chain, func(r *record) bool { return r.on(from) })
-	return max(i, 0), i >= 0
+	if len(a.chain) == 0 {
+		return 0, false
+	}
+	n := from.number - a.chain[0].before().number // one to each record; huge if it is from before
+	if n >= uint64(len(a.chain)) || !a.chain[n].on(from) {
+		return 0, false
+	}
+	return int(n), true
 }
 
 // promises reports whether a generation is the one that this store is going to be of next, as far as it knows.
