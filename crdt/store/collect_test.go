@@ -427,3 +427,21 @@ func TestCollectingWhileWriting(t *testing.T) {
 		}
 	}
 }
+
+// Records are as long as messages when much is deleted at once. Who misses some of those has
+// not been away for long.
+func TestAFewLargeRecordsAreRemembered(t *testing.T) {
+	all := cluster(t, 0, "a", "guest")
+	a, guest := all[0], all[1]
+	for i := range 5 {
+		for j := range 6 {
+			key := strings.Repeat(string(rune('a'+i)), 100<<10) + string(rune('a'+j))
+			insert(t, a, key, "x")
+			remove(t, a, key)
+		}
+		require.Greater(t, len(collect(t, a)), 500<<10)
+	}
+	records, ok := a.Since(guest.Generation(), 1<<30)
+	require.True(t, ok)
+	require.Len(t, records, 5)
+}

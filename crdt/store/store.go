@@ -48,7 +48,9 @@ type Config struct {
 
 	// Retain bounds the bytes of the records that are kept after they were settled (see
 	// [Store.Settle]): a replica that was away for no more than those takes them up where
-	// it was. The last record is kept whatever its size. If zero, 1 MiB.
+	// it was, and one that was away for longer is emptied ([Store.Adopt]). A record has about
+	// 60 bytes for each key that was deleted, and at most as many as a message. The last one
+	// is kept whatever its size. If zero, 16 MiB.
 	Retain int
 
 	// MaxPending bounds the bytes of deltas that wait in one [Store.Updates] range;
@@ -93,7 +95,7 @@ func New(cfg Config) *Store {
 		clock:      clock,
 		now:        cfg.Now,
 		maxPending: cmp.Or(cfg.MaxPending, 8<<20),
-		retain:     cmp.Or(cfg.Retain, 1<<20),
+		retain:     cmp.Or(cfg.Retain, 16<<20),
 		index:      newIndex(cfg.Secret),
 	}
 	if s.now == nil {
