@@ -189,10 +189,12 @@ func (l *Loop) readmitted(d *driving, aside iter.Seq2[string, []byte]) {
 func (l *Loop) collectionStats() CollectionStats {
 	m := l.membership()
 	s := CollectionStats{Moves: m.count()}
+	f, follows := l.Store.(Follower)
+	_, collects := l.Store.(Collector)
 	if e := m.now(); e.has(m.Self) {
-		s.Epoch, s.Proposes = e.Number, m.proposes(e)
+		s.Epoch, s.Proposes = e.Number, m.proposes(e) && follows && collects
 	}
-	if f, ok := l.Store.(Follower); ok {
+	if follows {
 		s.Generation = f.Generation()
 	}
 	l.mu.Lock()

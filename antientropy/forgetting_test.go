@@ -263,6 +263,56 @@ func TestTrap26_MembersThatLoseTheirMemory(t *testing.T) {
 	})
 }
 
+// What cannot collect is not said to.
+func TestStatsSayWhoProposes(t *testing.T) {
+	for _, collects := range []bool{true, false} {
+		l := &antientropy.Loop{Store: store.New(store.Config{}), Self: "a", Epoch: func() antientropy.Epoch {
+			return antientropy.Epoch{Number: 1, Members: abc}
+		}}
+		if !collects {
+			l.Store = struct {
+				antientropy.Store
+				antientropy.Follower
+			}{l.Store, l.Store.(antientropy.Follower)}
+		}
+		c := l.Stats().Collection
+		require.Equal(t, uint64(1), c.Epoch)
+		require.Equal(t, collects, c.Proposes)
+	}
+}
+
+// Removals whose deltas were dropped in a partition are everywhere after it, and so is what
+// was added meanwhile; two types under one key are both there.
+func TestTrap42_RemovalsLostInAPartition(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newTown(t, mem.Link{Latency: time.Millisecond}, abc)
+		w.change = func(_ transport.NodeID, l *antientropy.Loop) { l.BufferBytes = 1 }
+		w.start(abc...)
+		w.add("a", "k", "x", "y", "z")
+		time.Sleep(time.Second)
+		w.net.Partition(abc[:1], abc[1:])
+		_, err := store.Update(w.store["a"], "k", func(s *crdt.ORSet[string], _ store.Writer) *crdt.ORSet[string] { return s.Remove("x") })
+		require.NoError(t, err)
+		w.add("b", "k", "new")
+		w.counts("a", "two types", 3)
+		w.add("b", "two types", "x")
+		time.Sleep(time.Minute)
+		w.net.Heal()
+		w.settled(10*time.Second, 2, abc...)
+		for _, id := range abc {
+			require.ElementsMatch(t, []string{"new", "y", "z"}, w.elements(id, "k"), id)
+			require.Equal(t, []string{"x"}, w.elements(id, "two types"))
+			found, err := store.View(w.store[id], "two types", func(c *crdt.PNCounter) { require.Equal(t, int64(3), c.Value()) })
+			require.True(t, found && err == nil)
+		}
+	})
+}
+
+func (w *town) counts(id transport.NodeID, key string, n int64) {
+	_, err := store.Update(w.store[id], key, func(c *crdt.PNCounter, by store.Writer) *crdt.PNCounter { return c.Add(by.Replica, n) })
+	require.NoError(w.t, err)
+}
+
 // Who was away for longer than records are kept is emptied, and what it wrote meanwhile
 // is told: so it can be written again.
 func TestTrap26_WhatAGuestWroteTooLateIsTold(t *testing.T) {
