@@ -19,7 +19,8 @@ import (
 // out leads it astray. Beside its epoch a node keeps in mind which one vouches for its
 // generation: the last one known whose members were all of it, within that epoch. That
 // is how it knows, of two generations that do not lead to one another, which one is
-// right. It does not outlive the process: what is not known is found out again by the
+// right. And it keeps in mind what the node has prepared last, of which everybody who has
+// it settle or prepare something else must have heard. It does not outlive the process: what is not known is found out again by the
 // next [Collection]. A member that begins with an empty store may have it filled by others
 // than members, and is led by anybody until members vouch for where it is.
 type Membership struct {
