@@ -105,7 +105,8 @@
 // and is still on its way, comes to nothing once the others have agreed to something else.
 // This holds for one member at a time: if another one forgets at the same moment what it
 // had agreed to, members may go two ways, and those with the lesser generation are
-// readmitted.
+// readmitted. Where all members have lost their memory and agree anew, the others are: what
+// only a guest still had is told there.
 //
 // # Concurrency
 //
