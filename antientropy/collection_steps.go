@@ -3,6 +3,7 @@ package antientropy
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"slices"
 )
 
@@ -106,9 +107,12 @@ func (c *Collection) propose(ctx context.Context) error {
 	if c.stage = over; len(c.result.HeldUp) > 0 || c.result.Records >= maxCollected {
 		return nil
 	}
-	c.proposal = c.c.Propose(c.limit-epochOverhead, c.cfg.Quiet)
-	if len(c.proposal) == 0 {
+	most := c.limit - epochOverhead
+	switch c.proposal = c.c.Propose(most, c.cfg.Quiet); {
+	case len(c.proposal) == 0:
 		return c.release(ctx)
+	case len(c.proposal) > most: // nobody could be told
+		return fmt.Errorf("antientropy: a proposal: %w", &TooLargeError{Size: len(c.proposal), Max: most})
 	}
 	reply, err := c.m.promise(ctx, c.c, c.epoch, c.proposal)
 	if err != nil {

@@ -303,6 +303,19 @@ func TestNoMemberKeepsACollectionForEver(t *testing.T) {
 	}
 }
 
+// What nobody could be told of is not agreed on.
+func TestTrap28_AProposalThatDoesNotFitIsAnError(t *testing.T) {
+	c := newCouncil(first, "a", "b")
+	c.stores["a"].name = strings.Repeat("x", small)
+	l, err := NewCollection(t.Context(), c.stores["a"], c.places["a"], CollectionConfig{MaxMessage: small})
+	require.NoError(t, err)
+	err = c.drive(t, l, nil)
+	require.True(t, isTooLarge(err), "%v", err)
+	require.Equal(t, err, l.Result().Err)
+	c.at(t, first, "a", "b")
+	require.Empty(t, c.stores["a"].promised+c.stores["b"].promised)
+}
+
 func TestACollectionEndsWithItsContextAndItsStore(t *testing.T) {
 	c := newCouncil(first, "a", "b")
 	l := c.start(t)

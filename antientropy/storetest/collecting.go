@@ -33,6 +33,9 @@ func (s *suite) prepared(all ...member) (proposal []byte, replies [][]byte, err 
 	if proposal = all[0].Propose(room, 0); len(proposal) == 0 || len(proposal) > room {
 		return nil, nil, fmt.Errorf("what was deleted is proposed in %d bytes, of %d at most", len(proposal), room)
 	}
+	if part := all[0].Propose(len(proposal)-1, 0); len(part) >= len(proposal) {
+		return nil, nil, fmt.Errorf("a proposal of at most %d bytes has %d", len(proposal)-1, len(part))
+	}
 	for _, m := range all {
 		reply, err := m.Prepare(s.ctx, proposal)
 		if err != nil {

@@ -122,6 +122,7 @@ func TestFlawedFollowersAreFound(t *testing.T) {
 			return novel, err
 		}}},
 		{"nothing is ever proposed", "forgetting", forgetter{propose: func(*store.Store, int) []byte { return nil }}},
+		{"proposals are as long as they get", "forgetting", forgetter{propose: func(s *store.Store, _ int) []byte { return s.Propose(1<<20, 0) }}},
 		{"what is prepared is not merged", "forgetting", forgetter{prepare: func(s *store.Store, proposal []byte) ([]byte, error) {
 			elsewhere := store.New(store.Config{})
 			if _, err := elsewhere.Adopt(ctx, s.Generation()); err != nil {
