@@ -489,6 +489,9 @@ func TestTrap26_AgreeingInNarrowPlaces(t *testing.T) {
 		"whoever had the record has lost everything, each after the other was told": {
 			history{epochs: epochs("a b", "b c"), ids: []transport.NodeID{"a", "b", "c"}},
 			"decide a; round c a; restart a; round a c; restart c; learn a; round c a; learn c; round b a"},
+		"the only one with a record learned of it before it knew of anything else": {
+			history{epochs: epochs("b c", "a b c"), ids: []transport.NodeID{"a", "b", "c"}},
+			"decide b; learn a; learn b; decide a; stop a; restart b; round b a; round c b"},
 		"one that has lost everything is filled by somebody who was away": {
 			history{epochs: epochs("a b", "b"), ids: []transport.NodeID{"a", "b", "g"}},
 			"learn b; learn a; collect b; round g b; restart b; round a b; round b a; round b g; round a b"},
