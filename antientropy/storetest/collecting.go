@@ -228,10 +228,17 @@ func (s *suite) promises() error {
 	if err != nil {
 		return err
 	}
+	at := a.Generation()
+	if reply, err := a.Prepare(s.ctx, nil); err != nil || len(reply) > 0 {
+		return fmt.Errorf("a Prepare of nothing, which takes a promise back: %x (%v)", reply, err)
+	}
+	if _, err := a.Conclude(s.ctx, one, replies); err == nil || a.Generation() != at {
+		return fmt.Errorf("a proposal was concluded after it was taken back (%v)", err)
+	}
 	if _, err := s.concluded(b, a); err != nil {
 		return err
 	}
-	at := a.Generation()
+	at = a.Generation()
 	if _, err := a.Conclude(s.ctx, one, replies); err == nil || a.Generation() != at {
 		return fmt.Errorf("a proposal was concluded after another was prepared (%v)", err)
 	}

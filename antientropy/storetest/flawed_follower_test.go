@@ -130,6 +130,12 @@ func TestFlawedFollowersAreFound(t *testing.T) {
 			}
 			return elsewhere.Prepare(ctx, proposal)
 		}}},
+		{"a promise is for ever", "only the last promise counts", forgetter{prepare: func(s *store.Store, proposal []byte) ([]byte, error) {
+			if len(proposal) == 0 {
+				return nil, nil
+			}
+			return s.Prepare(ctx, proposal)
+		}}},
 		{"a proposal is concluded whatever was promised", "only the last promise counts", forgetter{conclude: func(s *store.Store, proposal []byte, replies [][]byte) ([]byte, error) {
 			record, err := s.Conclude(ctx, proposal, replies)
 			if err != nil && record == nil {
