@@ -31,6 +31,7 @@ var formContexts = form{"contexts", 63}
 type causal interface {
 	context() *vclock.Context
 	since(seen *vclock.Context) component
+	large() int
 	canHandOver() bool
 	left(by []vclock.ReplicaID) component
 	handOver(trial bool, at component, to vclock.ReplicaID, from []vclock.ReplicaID) (bool, error)
@@ -50,6 +51,14 @@ func (c *boxed[P]) since(seen *vclock.Context) component {
 		return &boxed[P]{def: c.def, state: s.Delta(seen)}
 	}
 	return c.clone()
+}
+
+// large returns how many parts there are if the sum of their hashes is kept, unless the context is empty.
+func (c *boxed[P]) large() int {
+	if c.kept == nil || c.tracker.Lost() != nil || c.context().Len() == 0 {
+		return 0
+	}
+	return max(0, c.kept.parts)
 }
 
 // heritable is a type with Handover.
@@ -98,6 +107,17 @@ func (v *Value) Delta(since *Contexts) *Value {
 		delta.parts = append(delta.parts, c.(causal).since(since.of(c.kind().tag)))
 	}
 	return delta
+}
+
+// Large returns how many parts, about, the collections in v have that are large and have seen events: those of which
+// [Value.Fingerprint] keeps the sum. So it returns 0 if that was not called yet, or if there are none. It costs
+// O(contexts) where there are, and next to nothing where there are not. For a large value [Value.Contexts] can be much
+// shorter than the value itself, and Delta then saves most of what it would take to send that.
+func (v *Value) Large() (parts int) {
+	for _, c := range v.list() {
+		parts += c.(causal).large()
+	}
+	return parts
 }
 
 // Handover hands over the states in v that can be, by those in at. See [HandoverError]. If one of them refuses,

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/binary"
 	"math/bits"
+
+	"github.com/eventual-go/eventual/internal/large"
 )
 
 // Fingerprint returns a fingerprint of 128 bits: values are equal if and only if their fingerprints are, unless
@@ -34,11 +36,13 @@ func (v *Value) Fingerprint(hash func(part []byte) (hi, lo uint64)) (hi, lo uint
 type sum struct {
 	hi, lo uint64
 	told   int // how many parts were told, those that went included
+	parts  int // how many there are, about: of a context one for each replica
 }
 
 // add adds a hash n times, or takes it away if n is negative.
 func (s *sum) add(hi, lo uint64, n int) {
 	s.told++
+	s.parts += n
 	for ; n > 0; n-- {
 		var carry uint64
 		s.lo, carry = bits.Add64(s.lo, lo, 0)
@@ -50,9 +54,6 @@ func (s *sum) add(hi, lo uint64, n int) {
 		s.hi -= hi + borrow
 	}
 }
-
-// manyParts is from how many parts on a component keeps its sum: hashing few costs less than following each change.
-const manyParts = 64
 
 // partsVersion comes first in what is hashed: it changes when parts do.
 const partsVersion = 1
@@ -72,7 +73,7 @@ func (c *boxed[P]) sum(hash func([]byte) (hi, lo uint64)) (sum, error) {
 	if err := d.Decompose(report); err != nil {
 		return sum{}, err
 	}
-	if kept.told >= manyParts {
+	if kept.told >= large.Parts {
 		c.kept, c.tracker = kept, NewTracker[P](report)
 		d.Track(c.tracker)
 	}

@@ -44,6 +44,10 @@ const (
 	// so to cover what the peer has there besides.
 	OverClaim = "over-claim"
 
+	// OverSeen, in the store: what it says that it has seen of a key claims an event more
+	// than it has, of each type. Who knows that event then does not send it.
+	OverSeen = "over-seen"
+
 	// PoisonedSketch, in merkle: new states of every other key do not reach the sketch of
 	// a tree, and what is read out of sketches is not compared with the roots.
 	PoisonedSketch = "poisoned-sketch"
@@ -52,5 +56,5 @@ const (
 // Names is every planted fault, in the order in which the tests try them.
 func Names() []string {
 	return []string{ContextGap, TallyTwice, AckBeforeMerge, RoundForgets, IdentityReused,
-		Echo, EarlyCollection, NotLifted, IdentityKept, OverClaim, PoisonedSketch}
+		Echo, EarlyCollection, NotLifted, IdentityKept, OverClaim, OverSeen, PoisonedSketch}
 }
