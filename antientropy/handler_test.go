@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/eventual-go/eventual/internal/wire"
+	"github.com/eventual-go/eventual/merkle"
 	"github.com/eventual-go/eventual/transport"
 	"github.com/stretchr/testify/require"
 )
@@ -71,6 +72,7 @@ func TestAPositionContinued(t *testing.T) {
 			{kind: foundTooLarge, key: "n", size: 1 << 30},
 			{kind: foundFailed, key: "o", reason: "disk"},
 			{kind: foundSame, size: 1},
+			{kind: foundPart, key: "p", sum: merkle.Fingerprint{Hi: 1, Lo: 2}, state: []byte("part"), seen: []byte("seen")},
 		}},
 	}}
 	got, err := decodeAnswers(encodeAnswers(a), 2)
@@ -78,18 +80,37 @@ func TestAPositionContinued(t *testing.T) {
 	require.Equal(t, a, got)
 	r := &Round{skip: 3}
 	skip, whole := r.partial(got, 2)
-	require.Equal(t, []int{6, 1}, []int{skip, whole})
+	require.Equal(t, []int{7, 1}, []int{skip, whole})
 	skip, whole = r.partial(&answers{more: true, at: a.at[1:]}, 1)
-	require.Equal(t, []int{9, 0}, []int{skip, whole})
+	require.Equal(t, []int{10, 0}, []int{skip, whole})
+}
+
+// Of what keys were seen they name in ascending order, each once, and something.
+func TestPullRefusesWhatWasSeenOutOfOrder(t *testing.T) {
+	for reason, seen := range map[string][]sight{
+		"twice":      {{at: 5, seen: []byte("x")}, {at: 5, seen: []byte("y")}},
+		"descending": {{at: 5, seen: []byte("x")}, {at: 4, seen: []byte("y")}},
+		"nothing":    {{at: 5}},
+	} {
+		_, err := decodeQuestions(encodeQuestions(&questions{limit: 1 << 20, seen: seen}))
+		_, ok := errors.AsType[*CorruptError](err)
+		require.True(t, ok, reason)
+	}
+	q := &questions{limit: 1 << 20, items: []question{}, seen: []sight{{1, []byte("x")}, {1 << 63, []byte("y")}}}
+	got, err := decodeQuestions(encodeQuestions(q))
+	require.NoError(t, err)
+	require.Equal(t, q.seen, got.seen)
 }
 
 // Whatever arrives, the handler answers or refuses, keeps to its bounds and does
 // not fail later because of it.
 func FuzzHandler(f *testing.F) {
-	a, b := newSets(), newSets()
+	a, b := newParts(1), newParts(1)
 	for i := range 20 {
 		a.add(fmt.Sprint("a", i), uint64(i))
 		b.add(fmt.Sprint("b", i), uint64(i))
+		a.add(fmt.Sprint("k", i), uint64(2*i))
+		b.add(fmt.Sprint("k", i), uint64(2*i+1))
 	}
 	methods := []string{methodPush, methodDeltas, methodTree, methodReconcile, methodPull, methodStream, "antientropy/"}
 	round, s := NewRound(a, RoundConfig{MaxMessage: small}), &Responder{Store: b, MaxMessage: small}
@@ -112,7 +133,7 @@ func FuzzHandler(f *testing.F) {
 	f.Add(uint8(2), tree.Request)
 	f.Add(uint8(2+len(methods)), tree.Request)
 	f.Fuzz(func(t *testing.T, m uint8, req []byte) {
-		store := newSets()
+		store := newParts(1)
 		store.add("k", 1)
 		l := &Loop{Store: store, MaxMessage: small, Propagation: Propagation(int(m) / len(methods) % 2)}
 		resp, err := l.Handler().ServeCall(t.Context(), "peer", methods[int(m)%len(methods)], slices.Clone(req))
@@ -128,10 +149,12 @@ func FuzzHandler(f *testing.F) {
 // Whatever a peer answers, the initiator goes on or refuses.
 func FuzzRound(f *testing.F) {
 	script := func(t testing.TB, at uint8, resp []byte) {
-		a, b := newSets(), newSets()
+		a, b := newParts(1), newParts(1)
 		for i := range 12 {
 			a.add(fmt.Sprint("a", i), uint64(i))
 			b.add(fmt.Sprint("b", i), uint64(i))
+			a.add(fmt.Sprint("k", i/2), uint64(2*i))
+			b.add(fmt.Sprint("k", i/2), uint64(2*i+1))
 		}
 		round, s := NewRound(a, RoundConfig{MaxMessage: small}), &Responder{Store: b, MaxMessage: small}
 		for step := range uint8(50) {

@@ -13,7 +13,7 @@ import (
 
 // hostile drives a round with a peer that compares as it should and answers pulls
 // as it likes. It returns how many it was asked.
-func hostile(t *testing.T, a, b *sets, most int, pull func(n int) *answers) (*Round, int, error) {
+func hostile(t *testing.T, a, b Store, most int, pull func(n int) *answers) (*Round, int, error) {
 	t.Helper()
 	s, round, pulls := &Responder{Store: b}, NewRound(a, RoundConfig{}), 0
 	for {
@@ -91,6 +91,66 @@ func TestNoPeerKeepsARoundForEver(t *testing.T) {
 		_, ok := errors.AsType[*CorruptError](err)
 		require.True(t, ok, "%v", err)
 	})
+}
+
+// A peer that has ever more parts to send is asked three times for each range at most.
+func TestNoPeerKeepsARoundForEverByParts(t *testing.T) {
+	const positions = 5
+	a, b := newParts(1), newSets()
+	var keys []string
+	for i := range positions {
+		a.add(fmt.Sprint(i), 1)
+		b.add(fmt.Sprint(i), 2)
+	}
+	for key := range a.Index().All() {
+		keys = append(keys, key)
+	}
+	for name, most := range map[string]int{"moving": 2, "standing still": 3} {
+		next, asked := 0, 0
+		round, _, err := hostile(t, a, b, positions*most, func(n int) *answers {
+			key := keys[next%positions]
+			next++
+			asked++
+			sum := merkle.Fingerprint{Hi: 7}
+			if name == "moving" {
+				sum.Lo = uint64(n)
+			}
+			if asked > 2*positions {
+				return &answers{at: []at{{keys: []found{{kind: foundState, key: key, sum: sum, state: encodeSet(1)}}}}}
+			}
+			return &answers{at: []at{{keys: []found{{kind: foundPart, key: key, sum: sum, state: encodeSet(1), seen: []byte{1}}}}}}
+		})
+		require.NoError(t, err, name)
+		require.Equal(t, positions*most, asked, name)
+		require.Equal(t, name == "moving", len(round.Deferred()) == positions)
+	}
+}
+
+// A part for one who told nothing of a key is none.
+func TestAPartThatWasNotAskedForIsRefused(t *testing.T) {
+	a, b := newSets(), newSets()
+	a.add("k", 1)
+	b.add("k", 2)
+	_, _, err := hostile(t, a, b, 1, func(int) *answers {
+		return &answers{at: []at{{keys: []found{{kind: foundPart, key: "k", state: encodeSet(2)}}}}}
+	})
+	_, ok := errors.AsType[*CorruptError](err)
+	require.True(t, ok, "%v", err)
+}
+
+// What was seen of keys whose range is continued is kept as far as one message holds it.
+func TestWhatWasSeenOfPartsIsBounded(t *testing.T) {
+	r := NewRound(newSets(), RoundConfig{MaxMessage: small})
+	var keys []found
+	for range maxKeysAt {
+		keys = append(keys, found{kind: foundPart, key: "k", state: encodeSet(1), seen: make([]byte, small/4)})
+	}
+	total := 0
+	for _, f := range r.known(keys) {
+		total += len(f.seen)
+		require.Positive(t, f.size)
+	}
+	require.LessOrEqual(t, total, small)
 }
 
 // What came of a position in earlier answers is compared with the rest.

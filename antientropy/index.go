@@ -21,14 +21,15 @@ func keysAt(t *merkle.Tree, at merkle.Range) iter.Seq2[string, merkle.Fingerprin
 
 // A hold is a key of our own, as a question about a range tells of it.
 type hold struct {
-	key string // not sent
-	sum uint64 // the last half of its fingerprint
+	key  string // not sent
+	sum  uint64 // the last half of its fingerprint
+	seen []byte // if a part will do: sent apart
 }
 
 // heldAt is what to tell of a range: nothing if there is too much.
 func heldAt(t *merkle.Tree, at merkle.Range) (own []hold) {
 	for key, sum := range keysAt(t, at) {
-		own = append(own, hold{key, sum.Lo})
+		own = append(own, hold{key: key, sum: sum.Lo})
 	}
 	if len(own) > maxHeld {
 		return nil

@@ -15,6 +15,7 @@ const (
 	foundTooLarge = 3 // [3, key, size]: key cut to maxToldKey bytes
 	foundFailed   = 4 // [4, key, reason]: it could not be loaded; key cut too
 	foundSame     = 5 // [5, index]: it is as the one who asks told of one of its keys
+	foundPart     = 6 // [6, key, fingerprint, part, seen]: what the one who asks lacks, and what the peer has seen
 )
 
 // A found is one key in an answer.
@@ -22,13 +23,17 @@ type found struct {
 	kind   int
 	key    string
 	sum    merkle.Fingerprint
-	state  []byte
+	state  []byte // or the part of it
+	seen   []byte
 	size   int // of the state, or the index
 	reason string
 	insist bool // not sent: never say moving
+	failed bool // not sent: it was refused here
 }
 
-func (f *found) cost() int { return len(f.key) + len(f.state) + len(f.reason) + entryOverhead }
+func (f *found) cost() int {
+	return len(f.key) + len(f.state) + len(f.seen) + len(f.reason) + entryOverhead
+}
 
 // An at is the answer about one range: equal, or all keys there.
 type at struct {
@@ -72,6 +77,10 @@ func (f *found) write(w *wire.Writer) {
 	case foundState:
 		w.Bytes(appendFingerprint(nil, f.sum))
 		w.Bytes(f.state)
+	case foundPart:
+		w.Bytes(appendFingerprint(nil, f.sum))
+		w.Bytes(f.state)
+		w.Bytes(f.seen)
 	case foundMoving:
 		w.Bytes(f.state)
 	case foundTooLarge:
@@ -85,13 +94,15 @@ func (f *found) fields() int {
 	switch f.kind {
 	case foundState:
 		return 4
+	case foundPart:
+		return 5
 	case foundUnderway, foundSame:
 		return 2
 	}
 	return 3
 }
 
-// decodeAnswers reads the reply to a pull of so many ranges. States alias b.
+// decodeAnswers reads the reply to a pull of so many ranges. States, parts and what was seen alias b.
 func decodeAnswers(b []byte, asked int) (*answers, error) {
 	r, err := open(methodPull, b, 2)
 	if err != nil {
@@ -133,7 +144,7 @@ func readAt(r *wire.Reader) at {
 
 func readFound(r *wire.Reader) found {
 	n := r.Array()
-	f := found{kind: count(r, foundSame)}
+	f := found{kind: count(r, foundPart)}
 	if f.kind == foundSame {
 		f.size = count(r, maxHeld-1)
 	} else {
@@ -145,12 +156,9 @@ func readFound(r *wire.Reader) found {
 	}
 	switch f.kind {
 	case foundState:
-		sum := r.Bytes()
-		if len(sum) != fingerprintSize {
-			r.Fail("fingerprint of another length")
-			return f
-		}
-		f.sum, f.state = fingerprintFrom(sum), r.Bytes()
+		f.sum, f.state = readFingerprint(r), r.Bytes()
+	case foundPart:
+		f.sum, f.state, f.seen = readFingerprint(r), r.Bytes(), r.Bytes()
 	case foundMoving:
 		f.state = r.Bytes()
 	case foundTooLarge:
@@ -161,9 +169,21 @@ func readFound(r *wire.Reader) found {
 	return f
 }
 
+func readFingerprint(r *wire.Reader) (sum merkle.Fingerprint) {
+	b := r.Bytes()
+	if len(b) != fingerprintSize {
+		r.Fail("fingerprint of another length")
+		return sum
+	}
+	return fingerprintFrom(b)
+}
+
 // told reports whether f brings nothing but the news of a failure. Its key may be
 // cut, so nothing is to be concluded from it.
 func (f *found) told() bool { return f.kind == foundTooLarge || f.kind == foundFailed }
+
+// compared reports whether f comes with a fingerprint.
+func (f *found) compared() bool { return f.kind == foundState || f.kind == foundPart }
 
 // problem is the error that f stands for, if it brings no state.
 func (f *found) problem(limit int) error {

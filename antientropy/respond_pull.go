@@ -1,7 +1,9 @@
 package antientropy
 
 import (
+	"cmp"
 	"context"
+	"slices"
 
 	"github.com/eventual-go/eventual/internal/planted"
 	"github.com/eventual-go/eventual/merkle"
@@ -15,6 +17,7 @@ type pulling struct {
 	limit int // bytes of the answer
 	used  int
 	index *merkle.Tree
+	seen  []sight // by the one who asks
 	reply answers
 }
 
@@ -27,7 +30,7 @@ func (s *Responder) pull(ctx context.Context, from transport.NodeID, req []byte)
 		return encodeElsewhere(new(elsewhere)), nil
 	}
 	limit := min(maxMessage(q.limit), maxMessage(s.MaxMessage))
-	p := &pulling{Responder: s, from: from, limit: limit, used: messageOverhead, index: s.Store.Index()}
+	p := &pulling{Responder: s, from: from, limit: limit, used: messageOverhead, index: s.Store.Index(), seen: q.seen}
 	skip := q.skip
 	for _, it := range q.items {
 		full, err := p.answer(ctx, it, skip)
@@ -123,6 +126,9 @@ func (p *pulling) find(ctx context.Context, key string, sum merkle.Fingerprint, 
 	if !insist && p.InFlight != nil && p.InFlight(p.from, key) && fits(key, 0, p.limit) {
 		return found{kind: foundUnderway, key: key}, nil
 	}
+	if f, ok, err := p.part(ctx, key, sum, insist); ok || err != nil {
+		return f, err
+	}
 	state, err := p.Store.Load(ctx, key)
 	switch {
 	case ctx.Err() != nil:
@@ -131,10 +137,53 @@ func (p *pulling) find(ctx context.Context, key string, sum merkle.Fingerprint, 
 		p.refused(Refused{Peer: p.from, Key: key, Err: err})
 		return found{kind: foundFailed, key: cut(key, maxToldKey), reason: cut(err.Error(), maxReason)}, nil
 	case !fits(key, len(state), p.limit):
-		p.refused(Refused{Peer: p.from, Key: key, Err: &TooLargeError{Key: key, Size: len(state), Max: p.limit}})
-		return found{kind: foundTooLarge, key: cut(key, maxToldKey), size: len(state)}, nil
+		return p.tooLarge(key, len(state)), nil
 	}
 	return found{kind: foundState, key: key, sum: sum, state: state, insist: insist}, nil
+}
+
+func (p *pulling) tooLarge(key string, size int) found {
+	p.refused(Refused{Peer: p.from, Key: key, Err: &TooLargeError{Key: key, Size: size, Max: p.limit}})
+	return found{kind: foundTooLarge, key: cut(key, maxToldKey), size: size}
+}
+
+// part says what the peer lacks of one key, if it told what it has seen of it. What is
+// seen here is looked up first: so it does not claim what is not in the part.
+func (p *pulling) part(ctx context.Context, key string, sum merkle.Fingerprint, insist bool) (f found, ok bool, err error) {
+	differ, theirs := differOf(p.Store), p.seenOf(key)
+	if differ == nil || theirs == nil {
+		return f, false, nil
+	}
+	f = found{kind: foundPart, key: key, sum: sum, insist: insist}
+	f.seen, err = differ.Seen(ctx, key)
+	if err == nil {
+		f.state, err = differ.LoadSince(ctx, key, theirs)
+	}
+	switch {
+	case ctx.Err() != nil:
+		return f, false, ctx.Err()
+	case err != nil:
+		return f, false, nil // the whole will do
+	case !fits(key, len(f.state), p.limit):
+		return p.tooLarge(key, len(f.state)), true, nil
+	case !fits(key, len(f.state)+len(f.seen), p.limit):
+		f.kind, f.seen = foundMoving, nil // the next round finds out what is left
+	}
+	return f, true, nil
+}
+
+// seenOf returns what the peer has seen of a key, nil if it has not said so.
+func (p *pulling) seenOf(key string) []byte {
+	if len(p.seen) == 0 {
+		return nil
+	}
+	i, ok := slices.BinarySearchFunc(p.seen, p.index.Hasher().Position(key), func(s sight, at merkle.Position) int {
+		return cmp.Compare(s.at, at)
+	})
+	if !ok {
+		return nil
+	}
+	return p.seen[i].seen
 }
 
 // recheck compares the fingerprints again after all states were loaded. A state
@@ -148,12 +197,12 @@ func (p *pulling) recheck() {
 	for _, at := range p.reply.at {
 		for i := range at.keys {
 			f := &at.keys[i]
-			if f.kind != foundState {
+			if !f.compared() {
 				continue
 			}
 			sum, _ := now.Get(f.key)
 			if sum != f.sum && !f.insist {
-				f.kind = foundMoving
+				f.kind, f.seen = foundMoving, nil
 			}
 			f.sum = sum
 		}
@@ -163,7 +212,7 @@ func (p *pulling) recheck() {
 func (p *pulling) loaded() bool {
 	for _, at := range p.reply.at {
 		for _, f := range at.keys {
-			if f.kind == foundState {
+			if f.compared() {
 				return true
 			}
 		}

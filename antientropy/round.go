@@ -79,7 +79,8 @@ type RoundConfig struct {
 // store has next to nothing, the peer streams all it has, and the comparison begins
 // anew. Then it asks for what the peer has there, unless it has become equal
 // meanwhile, merges it, and sends its own states where they still differ from the
-// peer's. Both sides may be written to all along. A round that is given up half way
+// peer's. Of a large key it asks for what this store lacks alone, and sends what the peer
+// lacks, if both can tell ([Differ]). Both sides may be written to all along. A round that is given up half way
 // has done no harm, and all that it merged stays. It comes to an end whatever the peer
 // answers: each answer has to bring it further. A Round is for one goroutine at a
 // time.
@@ -108,9 +109,11 @@ type Round struct {
 	streamedAll bool
 	told        map[uint32]bool // places of keys that the stream could not bring
 
-	sends []string // keys to send next
+	sends []due    // to send next
 	held  *entry   // the first of them, loaded but not sent: it did not fit
 	batch []*entry // the push under way
+	sent  []due    // what it is of
+	looks looks
 
 	own, theirs position
 	leading     int // records sent to the peer
@@ -148,6 +151,7 @@ func (r *Round) begin() {
 	index := r.snapshot()
 	r.hasher, r.keys = index.Hasher(), index.Len()
 	r.session = initiate(index, r.cfg.Ranges, r.limit-r.head())
+	r.looks.forget()
 	r.ask("", nil)
 	if start := r.session.Start(); len(start) > 0 {
 		r.ask(methodReconcile, encodeReconcile(r.cfg.Session, &r.own, start))

@@ -7,13 +7,20 @@ import (
 	"github.com/eventual-go/eventual/merkle"
 )
 
-// pull asks for the next ranges; when there are none, the session goes on.
+// pull asks for the next ranges; when there are none, and none to look at again, the
+// session goes on.
 func (r *Round) pull(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	index := r.store.Index()
-	size := r.askAgain(index)
+	size, err := r.askAgain(ctx, index)
+	if err != nil {
+		return err
+	}
+	if len(r.asked)+len(r.todo) == 0 {
+		r.todo = r.looks.take()
+	}
 	for len(r.todo) > 0 && len(r.asked) < r.window {
 		at := r.todo[0]
 		if r.inFlight(index, at) {
@@ -21,7 +28,10 @@ func (r *Round) pull(ctx context.Context) error {
 			r.todo = r.todo[1:]
 			continue
 		}
-		q := question{at: at, own: heldAt(index, at), insist: r.insists(at)}
+		q := question{at: at, insist: r.insists(at)}
+		if q.own, err = r.holds(ctx, index, at, nil); err != nil {
+			return err
+		}
 		if size += q.size(); size > r.limit && len(r.asked) > 0 {
 			break
 		}
@@ -31,27 +41,29 @@ func (r *Round) pull(ctx context.Context) error {
 		r.compare()
 		return nil
 	}
-	r.ask(methodPull, encodeQuestions(&questions{limit: r.limit, skip: r.skip, own: r.own, items: r.asked}))
+	r.ask(methodPull, encodeQuestions(&questions{limit: r.limit, skip: r.skip, own: r.own, items: r.asked, seen: r.sights()}))
 	return nil
 }
 
 // askAgain brings what is left over from the last pull up to date, as our side has
 // moved on, and returns what it takes. What no longer fits waits for the next pull.
-func (r *Round) askAgain(index *merkle.Tree) (size int) {
+func (r *Round) askAgain(ctx context.Context, index *merkle.Tree) (size int, err error) {
 	size = r.head()
 	for i := range r.asked {
 		q := &r.asked[i]
-		q.own = heldAt(index, q.at)
+		if q.own, err = r.holds(ctx, index, q.at, q.own); err != nil {
+			return 0, err
+		}
 		if size += q.size(); size > r.limit && i > 0 {
 			later := make([]merkle.Range, 0, len(r.asked)-i+len(r.todo))
 			for _, q := range r.asked[i:] {
 				later = append(later, q.at)
 			}
 			r.todo, r.asked = append(later, r.todo...), r.asked[:i]
-			return r.limit
+			return r.limit, nil
 		}
 	}
-	return size
+	return size, nil
 }
 
 // inFlight reports whether a range is left to deltas.
@@ -85,7 +97,7 @@ func (r *Round) pulled(ctx context.Context, resp []byte) error {
 		return &CorruptError{Method: methodPull, Reason: "more keys than a range has"}
 	}
 	for i := range a.at {
-		if err := r.take(ctx, r.asked[i].at, a.at[i].keys); err != nil {
+		if err := r.take(ctx, &r.asked[i], a.at[i].keys); err != nil {
 			return err
 		}
 	}
@@ -94,19 +106,27 @@ func (r *Round) pulled(ctx context.Context, resp []byte) error {
 	r.compareAgain(a.at[:settled])
 	r.skip, r.part = skip, nil
 	if settled < len(a.at) {
-		r.part = known(a.at[settled].keys)
+		r.part = r.known(a.at[settled].keys)
 	}
 	r.asked = r.asked[settled:]
 	r.resize(settled, len(r.asked) == 0)
 	return r.push(ctx)
 }
 
-// known is what to remember of keys until the rest of their range comes.
-func known(keys []found) (kept []found) {
+// known is what to remember of keys until the rest of their range comes: what was seen
+// of them as far as one message holds it.
+func (r *Round) known(keys []found) (kept []found) {
+	left := r.limit
 	for _, f := range keys {
-		if !f.told() {
-			kept = append(kept, found{kind: f.kind, key: f.key, sum: f.sum})
+		if f.told() {
+			continue
 		}
+		k := found{kind: f.kind, key: f.key, sum: f.sum, failed: f.failed}
+		if left -= len(f.seen); left >= 0 {
+			k.seen = slices.Clone(f.seen)
+		}
+		k.size = max(f.size, len(f.state))
+		kept = append(kept, k)
 	}
 	return kept
 }
@@ -136,17 +156,22 @@ func (r *Round) resize(settled int, all bool) {
 
 // take merges the keys of one range. The order of events is that of the peer's
 // answer.
-func (r *Round) take(ctx context.Context, at merkle.Range, keys []found) error {
+func (r *Round) take(ctx context.Context, q *question, keys []found) error {
 	for i := range keys {
 		f := &keys[i]
-		if !f.told() && !at.Contains(r.hasher.Position(f.key)) {
+		if !f.told() && !q.at.Contains(r.hasher.Position(f.key)) {
 			return &CorruptError{Method: methodPull, Reason: "key is not of the range asked for: do both sides hash with the same secret?"}
 		}
 		switch f.kind {
 		case foundTooLarge, foundFailed:
 			r.refuse(f.key, f.problem(r.limit))
+		case foundPart:
+			if !q.sees(f.key) {
+				return &CorruptError{Method: methodPull, Reason: "part of a key of which nothing was told"}
+			}
+			fallthrough
 		case foundState, foundMoving:
-			if err := r.merge(ctx, f.key, f.state); err != nil {
+			if err := r.merge(ctx, f); err != nil {
 				return err
 			}
 		}
@@ -154,18 +179,23 @@ func (r *Round) take(ctx context.Context, at merkle.Range, keys []found) error {
 	return nil
 }
 
-func (r *Round) merge(ctx context.Context, key string, state []byte) error {
+// merge merges the state or the part that was found, unless that is nothing.
+func (r *Round) merge(ctx context.Context, f *found) error {
+	if len(f.state) == 0 {
+		return nil
+	}
 	r.result.KeysReceived++
-	novel, err := r.store.Merge(ctx, key, state)
+	novel, err := r.store.Merge(ctx, f.key, f.state)
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case err != nil:
-		r.refuse(key, err)
+		f.failed = true
+		r.refuse(f.key, err)
 	case len(novel) > 0:
 		r.result.KeysNovel++
 		if r.cfg.Learned != nil {
-			r.cfg.Learned(key, novel)
+			r.cfg.Learned(f.key, novel)
 		}
 	}
 	return nil
@@ -178,26 +208,33 @@ func (r *Round) compareAgain(settled []at) {
 	index := r.store.Index()
 	for i, at := range settled {
 		if !at.equal {
-			r.compareAt(index, r.asked[i].at, at.keys)
+			r.compareAt(index, &r.asked[i], at.keys)
 		}
 	}
 }
 
-func (r *Round) compareAt(index *merkle.Tree, at merkle.Range, theirs []found) {
+func (r *Round) compareAt(index *merkle.Tree, q *question, theirs []found) {
 	left := slices.ContainsFunc(theirs, func(f found) bool { return f.kind == foundUnderway })
-	for key, mine := range keysAt(index, at) {
+	var parts []part
+	for key, mine := range keysAt(index, q.at) {
 		switch their := lookup(theirs, key); {
 		case their == nil:
-			r.sends = append(r.sends, key)
+			r.sends = append(r.sends, due{key: key})
 		case their.kind == foundSame: // what changed here since is for the next round
-		case their.kind != foundState:
+		case !their.compared():
 			left = true // written to at the peer just now
-		case their.sum != mine:
-			r.sends = append(r.sends, key)
+		case their.sum == mine:
+		case their.kind == foundPart:
+			parts = append(parts, part{their, mine})
+		default:
+			r.sends = append(r.sends, due{key: key})
 		}
 	}
+	if len(parts) > 0 && !r.repair(q, parts) {
+		left = true
+	}
 	if left {
-		r.deferred = append(r.deferred, at)
+		r.deferred = append(r.deferred, q.at)
 	}
 }
 

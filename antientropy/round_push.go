@@ -11,7 +11,7 @@ import (
 // push sends as many of the states to send as one message holds, or goes on to
 // the next pull.
 func (r *Round) push(ctx context.Context) error {
-	r.batch = r.batch[:0]
+	r.batch, r.sent = r.batch[:0], r.sent[:0]
 	size := messageOverhead
 	for len(r.sends) > 0 {
 		e, err := r.load(ctx)
@@ -21,9 +21,10 @@ func (r *Round) push(ctx context.Context) error {
 		if e != nil && size+e.cost() > r.limit {
 			break
 		}
+		d := r.sends[0]
 		r.sends, r.held = r.sends[1:], nil
 		if e != nil {
-			r.batch = append(r.batch, e)
+			r.batch, r.sent = append(r.batch, e), append(r.sent, d)
 			size += e.cost()
 		}
 	}
@@ -35,27 +36,30 @@ func (r *Round) push(ctx context.Context) error {
 	return nil
 }
 
-// load returns the first of the keys to send with its state; nothing if there is
-// none that could be sent.
+// load returns the first of the keys to send with its state, or with what the peer
+// lacks of it; nothing if there is none that could be sent.
 func (r *Round) load(ctx context.Context) (*entry, error) {
 	if r.held != nil {
 		return r.held, nil
 	}
-	key := r.sends[0]
-	state, err := r.store.Load(ctx, key)
+	d := r.sends[0]
+	state, err := r.loadDue(ctx, &d)
 	switch {
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	case err != nil:
-		r.refuse(key, err)
+		r.refuse(d.key, err)
+		r.looks.giveUp(&d)
 		return nil, nil
 	case len(state) == 0:
-		return nil, nil // gone since it was compared
-	case !fits(key, len(state), r.limit):
-		r.refuse(key, &TooLargeError{Key: key, Size: len(state), Max: r.limit})
+		r.looks.nothingToSend(&d) // or gone since it was compared
+		return nil, nil
+	case !fits(d.key, len(state), r.limit):
+		r.refuse(d.key, &TooLargeError{Key: d.key, Size: len(state), Max: r.limit})
+		r.looks.giveUp(&d)
 		return nil, nil
 	}
-	r.held = &entry{key, state}
+	r.held = &entry{d.key, state}
 	return r.held, nil
 }
 
@@ -67,6 +71,7 @@ func (r *Round) pushed(ctx context.Context, resp []byte) error {
 	r.result.KeysSent += len(r.batch)
 	for _, t := range p.told {
 		r.refuse(r.batch[t.index].key, &RefusedError{Reason: t.reason})
+		r.looks.giveUp(&r.sent[t.index])
 	}
 	r.result.KeysRefused += p.refused - len(p.told)
 	if planted.Bug == planted.RoundForgets {
@@ -81,17 +86,15 @@ func (r *Round) compareOnceMore(ctx context.Context) error {
 	if len(r.asked) > 0 {
 		return nil
 	}
-	keys := slices.Clone(r.sends)
-	for _, e := range r.batch {
-		keys = append(keys, e.key)
-	}
-	again := make([]merkle.Range, 0, len(keys)+len(r.todo))
-	for _, key := range keys {
-		at := r.hasher.Position(key)
+	unsent := slices.Concat(r.sent, r.sends)
+	again := make([]merkle.Range, 0, len(unsent)+len(r.todo))
+	for i := range unsent {
+		at := r.hasher.Position(unsent[i].key)
 		again = append(again, blockAt(place(merkle.Range{From: at})))
+		r.looks.undo(&unsent[i])
 	}
 	slices.SortFunc(again, byPosition)
 	r.todo = append(slices.Compact(again), r.todo...)
-	r.sends, r.batch, r.held = nil, nil, nil
+	r.sends, r.batch, r.sent, r.held = nil, nil, nil, nil
 	return r.pull(ctx)
 }

@@ -117,4 +117,6 @@ func (r *Round) Resume() Cursor { return r.cursor }
 
 // Remaining estimates how many keys are still to come or to be sent, of those that
 // are known to differ. While the comparison goes on it is too few.
-func (r *Round) Remaining() int { return r.left + len(r.todo) + len(r.asked) + len(r.sends) }
+func (r *Round) Remaining() int {
+	return r.left + len(r.todo) + len(r.asked) + len(r.sends) + len(r.looks.next)
+}
