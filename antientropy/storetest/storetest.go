@@ -21,7 +21,10 @@
 // and Index agree, on what there is and on what there is not. Equal states have equal
 // fingerprints in any two stores of one secret, and different ones do not. An index
 // that was asked for stays as it was. Bytes belong to whom the interface says. Keys
-// may be any strings. Two stores reconcile, with each differing key sent once.
+// may be any strings. Two stores reconcile, with each differing key sent once. Of a store
+// that tells what another lacks ([antientropy.Differ]) that is as good as the whole state,
+// and nothing if nothing lacks; it is checked of states that are large enough only where
+// those of Config.State are.
 //
 // Of a store that is an [antientropy.Follower] its generations too; of one that is an
 // [antientropy.Collector], if there is a Delete, that it forgets what all have agreed on,
@@ -112,4 +115,5 @@ var promises = []promise{
 	{"forgetting", (*suite).forgetting},
 	{"only the last promise counts", (*suite).promises},
 	{"a store that is emptied", (*suite).emptied},
+	{"what another lacks", (*suite).differing},
 }

@@ -37,6 +37,15 @@ func TestTheUsualStore(t *testing.T) {
 				return s.Add(by.Replica, fmt.Sprint(i))
 			})
 		},
+		"ORSet, large": func(i int) ([]byte, error) {
+			return store.Update(by(i), "", func(s *crdt.ORSet[string], by store.Writer) *crdt.ORSet[string] {
+				delta := new(crdt.ORSet[string])
+				for e := range 100 {
+					delta.Merge(s.Add(by.Replica, fmt.Sprintf("element %d of %d", e, i)))
+				}
+				return delta
+			})
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			storetest.Run(t, storetest.Config{
@@ -138,6 +147,90 @@ func (f *flawed) Merge(ctx context.Context, key string, state []byte) ([]byte, e
 		return f.merged(f.bits, ctx, key, state)
 	}
 	return f.bits.Merge(ctx, key, state)
+}
+
+// A telling is a right store that tells what another lacks, by the numbers themselves.
+type telling struct {
+	*bits
+	seen  func(b *bits, key string) []byte
+	since func(b *bits, key string, seen []byte) ([]byte, error)
+}
+
+func (t *telling) Seen(ctx context.Context, key string) ([]byte, error) {
+	if t.seen != nil {
+		return t.seen(t.bits, key), nil
+	}
+	return t.Load(ctx, key)
+}
+
+func (t *telling) LoadSince(ctx context.Context, key string, seen []byte) ([]byte, error) {
+	if t.since != nil {
+		return t.since(t.bits, key, seen)
+	}
+	return t.lacks(key, seen)
+}
+
+func (b *bits) lacks(key string, seen []byte) ([]byte, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch len(seen) {
+	case 0:
+		return encode(b.keys[key]), nil
+	case 4:
+		return encode(b.keys[key] &^ binary.BigEndian.Uint32(seen)), nil
+	}
+	return nil, errBad
+}
+
+func TestAStoreThatTellsWhatLacks(t *testing.T) {
+	right := func() antientropy.Store { return &telling{bits: newBits()} }
+	storetest.Run(t, config(right))
+	buf := make([]byte, 4)
+	for name, f := range map[string]telling{
+		"nothing lacks": {since: func(*bits, string, []byte) ([]byte, error) { return nil, nil }},
+		"all lacks":     {since: func(b *bits, key string, _ []byte) ([]byte, error) { return b.lacks(key, nil) }},
+		"too much lacks": {since: func(b *bits, key string, seen []byte) ([]byte, error) {
+			since, err := b.lacks(key, seen)
+			if len(since) > 0 {
+				since[0] |= 0x80
+			}
+			return since, err
+		}},
+		"the first of it": {since: func(b *bits, key string, seen []byte) ([]byte, error) {
+			since, err := b.lacks(key, seen)
+			if len(since) > 0 {
+				set := binary.BigEndian.Uint32(since)
+				since = encode(set & -set)
+			}
+			return since, err
+		}},
+		"rubbish is everything": {since: func(b *bits, key string, seen []byte) ([]byte, error) {
+			if since, err := b.lacks(key, seen); err == nil {
+				return since, nil
+			}
+			return nil, nil
+		}},
+		"nothing seen is an error": {since: func(b *bits, key string, seen []byte) ([]byte, error) {
+			if len(seen) == 0 {
+				return nil, errBad
+			}
+			return b.lacks(key, seen)
+		}},
+		"one that is not there was seen": {seen: func(b *bits, key string) []byte { return binary.BigEndian.AppendUint32(nil, b.keys[key]) }},
+		"one more was seen":              {seen: func(b *bits, key string) []byte { return encode(b.keys[key] << 1) }},
+		"what was returned is used again": {since: func(b *bits, key string, seen []byte) ([]byte, error) {
+			since, err := b.lacks(key, seen)
+			return append(buf[:0], since...), err
+		}, seen: func(b *bits, key string) []byte { return append(buf[:0], encode(b.keys[key])...) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := storetest.Check(t.Context(), config(func() antientropy.Store {
+				return &telling{bits: newBits(), seen: f.seen, since: f.since}
+			}))
+			require.ErrorContains(t, err, "storetest: what another lacks: ")
+			t.Log(err)
+		})
+	}
 }
 
 func (b *bits) locked(f func()) {

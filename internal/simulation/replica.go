@@ -81,14 +81,19 @@ func (p *replica) Merge(ctx context.Context, key string, state []byte) (novel []
 		p.run.fail(bytesUnknown, key, "a key that nobody wrote")
 		return nil, errStopped
 	}
-	in, last := p.run.meaning(l, state), p.store.Clock().Last()
+	in, known, ok := p.meaning(l, state)
+	if !ok {
+		p.run.counts.Refused++
+		return nil, errNotFor
+	}
+	last := p.store.Clock().Last()
 	p.run.checkEcho(p.node, key, state)
 	novel, err = p.store.Merge(ctx, key, state)
 	if err != nil {
 		p.run.refused(key, err)
 		return nil, err
 	}
-	p.checkClock(l, in, last)
+	p.checkClock(l, in.without(known), last)
 	p.merged(l, p.lifted(l, in, state), novel)
 	p.checkBuried(l)
 	return novel, nil

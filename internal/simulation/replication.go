@@ -281,7 +281,7 @@ func (a *replication) pending() (n int) {
 // refusedKey checks that a key which could not be exchanged was refused by a clock.
 // What a peer refused was checked at the peer.
 func (r *run) refusedKey(x antientropy.Refused) {
-	if _, ok := errors.AsType[*antientropy.RefusedError](x.Err); ok {
+	if _, ok := errors.AsType[*antientropy.RefusedError](x.Err); ok || errors.Is(x.Err, errNotFor) {
 		return
 	}
 	if _, ok := errors.AsType[*vclock.DriftError](x.Err); !ok && !r.explained(x.Err) {

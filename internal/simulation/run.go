@@ -105,6 +105,8 @@ type run struct {
 	calls   uint64 // numbers given to calls
 
 	content       map[string]*content
+	sights        map[string]*sight  // by key and what was seen
+	portions      map[string]portion // by key and bytes
 	keys          []*ledger
 	byKey         map[string]*ledger
 	last          *ledger // what a client used last
@@ -141,6 +143,10 @@ func newRun(seed uint64, opts Options) *run {
 		kinds:   crdt.Standard(),
 		network: newNetwork(p.nodes, newSource(seed, streamLinks)),
 		content: make(map[string]*content),
+
+		sights:   make(map[string]*sight),
+		portions: make(map[string]portion),
+
 		byKey:   make(map[string]*ledger),
 		issued:  make(map[issue]struct{}),
 		stamps:  make(map[vclock.ReplicaID]vclock.Timestamp),

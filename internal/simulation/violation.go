@@ -57,6 +57,7 @@ const (
 	readWentBack       = "a quorum read went back"
 	outboxDiffers      = "an outbox sends something else than was put into it"
 	ackedUnmerged      = "a peer acknowledged a delta that it does not have"
+	portionWrong       = "what a store says that another lacks is not all of it"
 	roundIncomplete    = "a complete round left a difference"
 	ackedLost          = "an acknowledged write is not in the final state"
 	replicasDiffer     = "replicas differ after the faults stopped"
