@@ -41,8 +41,15 @@
 // peer has where they differ, merges that, and sends back what still differs. Both
 // compare again just before they send, and leave alone what is under way as a
 // delta, for one exchange at most. So nearly nothing is sent that is not
-// missing, also while both sides are written to. It can send back a whole state
-// where a part would do: a Store cannot tell the part that a peer lacks.
+// missing, also while both sides are written to.
+//
+// Of a large key the part is sent that the other side lacks, if the stores can tell
+// ([Differ]): each says in few bytes what it has seen. So one element that is missing from
+// a hundred thousand costs half a kilobyte, and what does not fit into a message as a whole
+// is repaired if what lacks does. Whether a key is equal the fingerprints tell alone: one
+// that parts do not make equal is exchanged whole, so that nothing stays hidden behind what
+// stores say that they have seen. Without that a key that changed on one side only has the
+// other side's state sent for nothing.
 //
 // A store that has next to nothing of what a peer has is not asked for one key at a
 // time: the peer streams all it has, which is then compared like all else. However
@@ -139,7 +146,8 @@
 //	antientropy/tree       [2, grafts, covers, news, [[origin, first, [key, state, age, ...]], ...]]
 //	                       → [2, merged, novel, refused, [index, reason, ...], [have, pruned, ...]]
 //	antientropy/reconcile  [2, session, generation, standing, message]  → [2, rank, message]
-//	antientropy/pull       [2, limit, skip, generation, questions]      → [2, more, [answer, ...]]
+//	antientropy/pull       [2, limit, skip, generation, questions, [position, seen, ...]]
+//	                       → [2, more, [answer, ...]]
 //	antientropy/stream     [2, limit, position, skip, generation]       → [2, position, skip, left, [key, state, ...], [key, size, reason, ...]]
 //	antientropy/settle     [2, rank, promised, way]                     → [2, generation, standing]
 //	antientropy/prepare    [2, epoch, generation, rank, promised, proposal]

@@ -15,7 +15,7 @@ const (
 	foundTooLarge = 3 // [3, key, size]: key cut to maxToldKey bytes
 	foundFailed   = 4 // [4, key, reason]: it could not be loaded; key cut too
 	foundSame     = 5 // [5, index]: it is as the one who asks told of one of its keys
-	foundPart     = 6 // [6, key, fingerprint, part, seen]: what the one who asks lacks, and what the peer has seen
+	foundPart     = 6 // [6, key, fingerprint, part, seen]: what the one who asks lacks, and what the peer has seen; nil if there was no room for that
 )
 
 // A found is one key in an answer.
@@ -29,6 +29,7 @@ type found struct {
 	reason string
 	insist bool // not sent: never say moving
 	failed bool // not sent: it was refused here
+	noRoom bool // for what was seen
 }
 
 func (f *found) cost() int {
@@ -80,7 +81,11 @@ func (f *found) write(w *wire.Writer) {
 	case foundPart:
 		w.Bytes(appendFingerprint(nil, f.sum))
 		w.Bytes(f.state)
-		w.Bytes(f.seen)
+		if f.noRoom {
+			w.Nil()
+		} else {
+			w.Bytes(f.seen)
+		}
 	case foundMoving:
 		w.Bytes(f.state)
 	case foundTooLarge:
@@ -158,7 +163,10 @@ func readFound(r *wire.Reader) found {
 	case foundState:
 		f.sum, f.state = readFingerprint(r), r.Bytes()
 	case foundPart:
-		f.sum, f.state, f.seen = readFingerprint(r), r.Bytes(), r.Bytes()
+		f.sum, f.state = readFingerprint(r), r.Bytes()
+		if f.noRoom = r.IsNil(); !f.noRoom {
+			f.seen = r.Bytes()
+		}
 	case foundMoving:
 		f.state = r.Bytes()
 	case foundTooLarge:

@@ -166,8 +166,10 @@ func (p *pulling) part(ctx context.Context, key string, sum merkle.Fingerprint, 
 		return f, false, nil // the whole will do
 	case !fits(key, len(f.state), p.limit):
 		return p.tooLarge(key, len(f.state)), true, nil
+	case !fits(key, len(f.seen), p.limit):
+		f.seen = nil // never is there room
 	case !fits(key, len(f.state)+len(f.seen), p.limit):
-		f.kind, f.seen = foundMoving, nil // the next round finds out what is left
+		f.seen, f.noRoom = nil, true
 	}
 	return f, true, nil
 }

@@ -54,7 +54,8 @@ var _ transport.Handler = (*Responder)(nil)
 
 // ServeCall answers one call. It costs at most a constant times the bytes of req
 // and of the answer, beside the calls to the Store: one Merge for each entry of a
-// push, one Load for each key asked for, or that fits into a stream and one besides,
+// push, one Load for each key asked for (or one Seen and one LoadSince, of a [Differ]), or
+// that fits into a stream and one besides,
 // and at most two Index. Errors are a
 // *[CorruptError], [ErrVersion], [transport.ErrUnknownMethod], one of the session,
 // or that of ctx.

@@ -16,6 +16,7 @@ type looks struct {
 type look struct {
 	sums  []merkle.Fingerprint // of the keys that differed, here and there by turns
 	whole bool                 // ask for whole states
+	early bool                 // nothing could be sent yet: the next one is the first
 	over  bool                 // a key could not be exchanged, and that was told
 }
 

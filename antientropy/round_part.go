@@ -21,6 +21,9 @@ import (
 //     what was seen, so that whole states are exchanged, in this round. If the first look brought
 //     nothing and left nothing to send, the second is left out.
 //
+// A peer that has no room to say what it has seen, beside what this side lacks, has it the
+// next time: then the first look is early, and does not count.
+//
 // So no difference stays hidden behind what Differs say: at the end of a round each key that
 // was asked for is equal, or was exchanged whole, or was told to Refused, or has moved. Once
 // nobody writes, the states of both only move upwards, below the join of both, by something that
@@ -109,18 +112,24 @@ type part struct {
 // repair goes on with keys in one range that still differ. It reports false if one of them
 // has moved since it was looked at before.
 func (r *Round) repair(q *question, parts []part) (still bool) {
-	sums := make([]merkle.Fingerprint, 0, 2*len(parts))
-	failed := false
+	now := &look{sums: make([]merkle.Fingerprint, 0, 2*len(parts))}
+	noRoom := false
 	for _, p := range parts {
-		sums = append(sums, p.mine, p.their.sum)
-		failed = failed || p.their.failed
+		now.sums = append(now.sums, p.mine, p.their.sum)
+		now.over = now.over || p.their.failed
+		noRoom = noRoom || p.their.noRoom
 	}
-	if l := r.looks.at[q.at]; l != nil {
-		return r.looks.again(q.at, l, sums)
+	before := r.looks.at[q.at]
+	if before != nil && !before.early {
+		return r.looks.again(q.at, before, now.sums)
 	}
-	r.looks.first(q.at, &look{sums: sums, over: failed})
+	now.early = before == nil && noRoom
+	r.looks.first(q.at, now)
 	for _, p := range parts {
 		f := p.their
+		if f.noRoom {
+			continue // what it lacks is for the next look
+		}
 		r.sends = append(r.sends, due{
 			key: f.key, part: true, seen: slices.Clone(f.seen), at: q.at,
 			lacked: f.size > 0 || len(f.state) > 0, insist: q.insist,

@@ -151,11 +151,36 @@ func TestTrap28_WhatWasSeenKeepsToTheLimit(t *testing.T) {
 	}
 	a.add("gaps", 1000)
 	x := run(t, NewRound(a, RoundConfig{MaxMessage: 2000}), &Responder{Store: b, MaxMessage: small}, 2000)
-	require.Equal(t, 1, x.Deferred, "the peer has no room to say it")
+	require.Equal(t, a.root(), b.root(), "whole, as the peer never has room to say it")
+	require.Equal(t, 1, x.KeysSent)
+	a.add("gaps", 2000)
 	a.wrong = func([]byte) ([]byte, error) { return nil, nil }
 	x = run(t, NewRound(a, RoundConfig{MaxMessage: small}), &Responder{Store: b, MaxMessage: small}, small)
 	require.Equal(t, a.root(), b.root(), "whole, as nobody could say it")
 	require.Equal(t, 2, moved(x))
+
+	for _, lies := range []bool{false, true} { // there is no room beside what lacks
+		a, b = newParts(64), newParts(64)
+		for _, p := range []*parts{a, b} {
+			p.add("k", elements(70)...)
+			for i := range uint64(20) {
+				p.add("k", 100+3*i)
+			}
+		}
+		a.add("k", 1000)
+		if lies {
+			b.add("k", 1001)
+			b.lie = func(_, since []byte) ([]byte, error) { return encodeSet(elements(70)...), nil }
+		} else {
+			for i := range uint64(70) {
+				b.add("k", 2000+i)
+			}
+		}
+		x = run(t, NewRound(a, RoundConfig{MaxMessage: small}), &Responder{Store: b, MaxMessage: small}, small)
+		require.Zero(t, x.KeysRefused+x.Deferred)
+		require.Equal(t, a.root(), b.root())
+		require.Equal(t, lies, a.loads+b.loads > 0)
+	}
 
 	a, b = newParts(64), newParts(64)
 	for k := range 40 {

@@ -121,7 +121,7 @@ func (r *Round) known(keys []found) (kept []found) {
 		if f.told() {
 			continue
 		}
-		k := found{kind: f.kind, key: f.key, sum: f.sum, failed: f.failed}
+		k := found{kind: f.kind, key: f.key, sum: f.sum, failed: f.failed, noRoom: f.noRoom}
 		if left -= len(f.seen); left >= 0 {
 			k.seen = slices.Clone(f.seen)
 		}

@@ -1,6 +1,8 @@
 package crdt_test
 
 import (
+	"slices"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -9,6 +11,7 @@ import (
 
 	"github.com/eventual-go/eventual/crdt"
 	"github.com/eventual-go/eventual/crdt/crdttest"
+	"github.com/eventual-go/eventual/internal/large"
 	"github.com/eventual-go/eventual/vclock"
 )
 
@@ -153,4 +156,34 @@ func FuzzContexts(f *testing.F) {
 		}
 		v.Delta(&c)
 	})
+}
+
+// A value is large from when on the sum of its fingerprint is kept, if it has seen events.
+func TestLargeIsWhatIsKept(t *testing.T) {
+	hash := func(part []byte) (hi, lo uint64) { return uint64(len(part)), 1 }
+	var v crdt.Value
+	s, err := crdt.Ensure[*set](crdt.Standard(), &v)
+	require.NoError(t, err)
+	g, err := crdt.Ensure[*crdt.GSet[string]](crdt.Standard(), &v)
+	require.NoError(t, err)
+	for i := range 1000 {
+		g.Add(strconv.Itoa(i))
+	}
+	for i := range large.Parts - 2 { // and one of its context
+		s.Add(idA, strconv.Itoa(i))
+	}
+	_, _, err = v.Fingerprint(hash)
+	require.NoError(t, err)
+	assert.Zero(t, v.Large(), "the one has seen nothing, the other is small")
+	s.Add(idA, "one more")
+	assert.Zero(t, v.Large(), "not looked at yet")
+	_, _, err = v.Fingerprint(hash)
+	require.NoError(t, err)
+	assert.Equal(t, large.Parts, v.Large())
+	s.Add(idA, "another")
+	assert.Equal(t, large.Parts+1, v.Large())
+	assert.Zero(t, v.Clone().Large())
+	s.Remove(slices.Collect(s.All())...)
+	assert.LessOrEqual(t, v.Large(), 1)
+	assert.Zero(t, (*crdt.Value)(nil).Large())
 }

@@ -30,6 +30,9 @@
 // numbered included, so its replica identity must end with it too: see
 // [Config.Replica].
 //
+// What another store lacks of a large value can be loaded in place of the whole, by what
+// that one has seen of it: [Store.Seen], [Store.LoadSince].
+//
 // # Collection
 //
 // What a deletion leaves behind goes once all replicas have it, and have agreed: see
@@ -50,6 +53,9 @@
 // removed from a map, goes with the whole key only. [Store.Index]
 // hashes each small state that has changed, whole, and of a large collection what has
 // changed in it. [Store.Keys] looks at all keys.
+//
+// What [Store.LoadSince] returns has the runs of all events that were ever taken back, and
+// the whole of types without events, unless the other store has the very same of them all.
 //
 // # Concurrency
 //
@@ -84,6 +90,13 @@
 // replica that inherits and those that departed, each in 16 bytes, and what they left by
 // key. The index is hashed as package merkle says, over the fingerprints of
 // [crdt.Value.Fingerprint], whose bytes crdt/WIRE.md has.
+//
+// What [Store.Seen] returns is
+//
+//	[1, number, id, hash, contexts]
+//
+// with the generation, the hash of what no events tell of, and the wire form of
+// [crdt.Contexts] as bytes.
 //
 // # Testing
 //

@@ -91,6 +91,15 @@
 // bounded counters too, since their rows are numbered: rights that go to and fro do not
 // come back to the state that they left.
 //
+// # Parts
+//
+// Keys are large here from four parts on, so that rounds repair them by what a replica
+// lacks, and by whole states where they are smaller. What a replica is told that it lacks is
+// compared with the whole state: by both, the state that it had when it said what it has seen
+// must come to the same. What the bytes mean by themselves the model does not know. Where they
+// arrive at one who has what was seen they mean the state that they are of; anybody else, who
+// lost that meanwhile, does not take them.
+//
 // # The model of collection
 //
 // A generation is the record that led to it. To settle one is to merge its residue into
@@ -162,8 +171,7 @@
 // shows. Randomness comes from one of the streams of the run, and nothing may depend on
 // the order of a map.
 //
-// Not in the workload are ORMap.Fold and the Delta of all types: nothing in the protocols
-// calls them.
+// Not in the workload is ORMap.Fold: nothing in the protocols calls it.
 //
 // # Concurrency
 //
