@@ -25,7 +25,8 @@ import (
 // next time: then the first look is early, and does not count.
 //
 // So no difference stays hidden behind what Differs say: at the end of a round each key that
-// was asked for is equal, or was exchanged whole, or was told to Refused, or has moved. Once
+// was asked for is equal, or was exchanged whole, or was told to Refused, or is left to the next
+// round as Deferred: since deltas of it are under way, or since it has moved. Once
 // nobody writes, the states of both only move upwards, below the join of both, by something that
 // one has and the other lacks, of which there is so much; so the last case comes to its end,
 // whatever is in the parts. A right Differ brings in each round all that both sides had when
