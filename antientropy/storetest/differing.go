@@ -63,14 +63,14 @@ func (s *suite) lacks(to, from []int) error {
 	}
 	seen, err := a.Seen(s.ctx, key)
 	if err != nil {
-		return fmt.Errorf("Seen: %w", err)
+		return fmt.Errorf("Seen(%q): %w", key, err)
 	}
 	if len(to) == 0 && len(seen) > 0 {
 		return fmt.Errorf("of a key that is not there %x was seen", seen)
 	}
 	since, err := b.LoadSince(s.ctx, key, seen)
 	if err != nil {
-		return fmt.Errorf("LoadSince: %w", err)
+		return fmt.Errorf("LoadSince(%q): %w", key, err)
 	}
 	if a.Index().Len() > len(to) || b.Index().Len() > len(from) {
 		return errors.New("telling made a key")
