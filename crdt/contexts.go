@@ -55,7 +55,7 @@ func (c *boxed[P]) since(seen *vclock.Context) component {
 
 // large returns how many parts there are if the sum of their hashes is kept, unless the context is empty.
 func (c *boxed[P]) large() int {
-	if c.kept == nil || c.tracker.Lost() != nil || c.context().Len() == 0 {
+	if c.kept == nil || c.context().Len() == 0 {
 		return 0
 	}
 	return max(0, c.kept.parts)
