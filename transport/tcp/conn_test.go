@@ -2,6 +2,7 @@ package tcp
 
 import (
 	"context"
+	"math"
 	"net"
 	"sync"
 	"testing"
@@ -233,10 +234,10 @@ func TestServerGivesUpSilentPeer(t *testing.T) {
 	})
 }
 
-// A frame that trickles in does not keep the connection alive.
+// A frame that trickles in does not keep the connection alive, be it in its header.
 func TestServerGivesUpSlowLoris(t *testing.T) {
 	withServer(t, echo, func(t *testing.T, s *server, peer *script) {
-		f := request(1)
+		f := request(math.MaxUint64)
 		start := time.Now()
 		for _, b := range appendFrame(nil, &f) {
 			if _, err := peer.conn.Write([]byte{b}); err != nil {

@@ -12,12 +12,17 @@ import (
 	"github.com/eventual-go/eventual/transport"
 )
 
-// A frame on the wire: 4 bytes length of the body, 1 byte kind, 8 bytes id, body;
-// numbers are big endian.
+// A frame on the wire:
 //
-//	request   8 bytes time left in µs (0: no deadline), 1 byte n, n bytes method, the request
-//	response  1 byte status, then by status: the response · code and text · limit and size, 8 bytes each · nothing
-//	cancel, ping, pong, away: no body; the id is 0 except in cancel
+//	request   kind · id · length · body: µs left (0: no deadline) · method · the request
+//	response  kind · id · length · body: 1 byte status, then by status: the response · code and text · limit and size, 8 bytes each · nothing
+//	cancel    kind · id
+//	ping, pong, away: kind
+//
+// The kind is one byte. Id, length of the body, µs and the numbers in method are
+// uvarints, as in encoding/binary, of which only the shortest form is taken. Method is
+// the number that an earlier request on this connection gave to it, or 0, length and
+// name, which gives it the next number: see numbers.
 //
 // A pong says that something other than a pong has arrived: a ping, or some more of
 // a long frame. While anything arrives there is one at least every KeepAlive.
@@ -41,14 +46,22 @@ const (
 )
 
 const (
-	headerSize   = 13
-	requestSlack = 8 + 1 + transport.MaxName // of a request, beside the request proper
+	headerSize   = 1 + 2*binary.MaxVarintLen64
+	requestSlack = binary.MaxVarintLen64 + 1 + 2 + transport.MaxName // of a request, beside the request proper
 	failureSlack = 2 + transport.MaxErrorText
 	progress     = 4 << 10  // of a long frame, must arrive in the time that a short one has
 	chunk        = 65 << 10 // what is allocated on the word of a peer alone: 64 KiB, and a little for the header
 )
 
-var errFrame = errors.New("tcp: malformed frame")
+var (
+	errFrame = errors.New("tcp: malformed frame")
+	errShort = fmt.Errorf("%w: cut short", errFrame)
+)
+
+// ofCall says whether frames of a known kind have an id, that of a call.
+func (k kind) ofCall() bool { return k.hasBody() || k == kindCancel }
+
+func (k kind) hasBody() bool { return k == kindRequest || k == kindResponse }
 
 type header struct {
 	size int // of the body
@@ -56,19 +69,47 @@ type header struct {
 	id   uint64
 }
 
-// parseHeader reads a header whose body may have at most limit bytes.
-func parseHeader(b []byte, limit int) (header, error) {
-	size := binary.BigEndian.Uint32(b)
-	h := header{size: int(size), kind: kind(b[4]), id: binary.BigEndian.Uint64(b[5:])}
-	switch {
-	case uint64(size) > uint64(limit):
-		return header{}, fmt.Errorf("%w: %d bytes are over the limit of %d", errFrame, size, limit)
-	case h.kind < kindRequest || h.kind > kindAway:
-		return header{}, fmt.Errorf("%w: unknown kind %d", errFrame, h.kind)
-	case h.size > 0 && h.kind != kindRequest && h.kind != kindResponse:
-		return header{}, fmt.Errorf("%w: kind %d with a body", errFrame, h.kind)
+// parseHeader takes a header, whose body may have at most limit bytes, off the front
+// of b, of which there is one byte at least. It returns errShort if there may be more
+// to come.
+func parseHeader(b []byte, limit int) (h header, rest []byte, err error) {
+	h.kind, rest = kind(b[0]), b[1:]
+	if h.kind < kindRequest || h.kind > kindAway {
+		return header{}, nil, fmt.Errorf("%w: unknown kind %d", errFrame, h.kind)
 	}
-	return h, nil
+	if h.kind.ofCall() {
+		h.id, rest, err = uvarint(rest)
+	}
+	if err == nil && h.kind.hasBody() {
+		h.size, rest, err = bounded(rest, limit)
+	}
+	return h, rest, err
+}
+
+// uvarint takes a number off the front of b.
+func uvarint(b []byte) (n uint64, rest []byte, err error) {
+	for i, c := range b {
+		if i > 0 && c == 0 || i == binary.MaxVarintLen64-1 && c > 1 {
+			return 0, nil, fmt.Errorf("%w: a number too long", errFrame)
+		}
+		n |= uint64(c&0x7f) << (7 * i)
+		if c < 0x80 {
+			return n, b[i+1:], nil
+		}
+	}
+	return 0, nil, errShort
+}
+
+// bounded takes a number that is at most limit off the front of b.
+func bounded(b []byte, limit int) (n int, rest []byte, err error) {
+	v, rest, err := uvarint(b)
+	if err == nil && v > uint64(limit) {
+		err = fmt.Errorf("%w: %d is over the limit of %d", errFrame, v, limit)
+	}
+	if err != nil {
+		return 0, nil, err
+	}
+	return int(v), rest, nil
 }
 
 // A frame is a frame to be sent. Which fields matter depends on its kind.
@@ -76,6 +117,7 @@ type frame struct {
 	kind    kind
 	id      uint64
 	timeout uint64 // request
+	number  uint64 // request: of the method, which is named if it is zero
 	method  string // request
 	status  byte   // response
 	code    byte   // response, statusFailed
@@ -84,36 +126,83 @@ type frame struct {
 
 // appendFrame appends the frame's bytes to b. The payload is copied.
 func appendFrame(b []byte, f *frame) []byte {
-	start := len(b)
-	b = append(b, 0, 0, 0, 0, byte(f.kind))
-	b = binary.BigEndian.AppendUint64(b, f.id)
-	switch f.kind {
-	case kindRequest:
-		b = binary.BigEndian.AppendUint64(b, f.timeout)
-		b = append(b, byte(len(f.method)))
-		b = append(b, f.method...)
-	case kindResponse:
-		b = append(b, f.status)
-		if f.status == statusFailed {
-			b = append(b, f.code)
-		}
+	if !f.kind.hasBody() {
+		return appendHeader(b, f.kind, f.id, 0)
 	}
-	b = append(b, f.payload...)
-	binary.BigEndian.PutUint32(b[start:], uint32(len(b)-start-headerSize))
+	var room [requestSlack]byte
+	start := f.appendStart(room[:0])
+	b = appendHeader(b, f.kind, f.id, len(start)+len(f.payload))
+	return append(append(b, start...), f.payload...)
+}
+
+func appendHeader(b []byte, k kind, id uint64, size int) []byte {
+	b = append(b, byte(k))
+	if k.ofCall() {
+		b = binary.AppendUvarint(b, id)
+	}
+	if k.hasBody() {
+		b = binary.AppendUvarint(b, uint64(size))
+	}
 	return b
 }
 
-// parseRequest takes the body of a request apart; the results are parts of it.
-func parseRequest(body []byte, limit int) (timeout uint64, method, req []byte, err error) {
-	if len(body) < 9 || len(body) < 9+int(body[8]) {
-		return 0, nil, nil, fmt.Errorf("%w: request cut short", errFrame)
+// appendStart appends what a body has before the payload.
+func (f *frame) appendStart(b []byte) []byte {
+	if f.kind == kindRequest {
+		b = binary.AppendUvarint(b, f.timeout)
+		b = binary.AppendUvarint(b, f.number)
+		if f.number == 0 {
+			b = binary.AppendUvarint(b, uint64(len(f.method)))
+			b = append(b, f.method...)
+		}
+		return b
 	}
-	timeout, n := binary.BigEndian.Uint64(body), int(body[8])
-	method, req = body[9:9+n], body[9+n:]
-	if len(req) > limit {
-		return 0, nil, nil, fmt.Errorf("%w: request of %d bytes is over the limit of %d", errFrame, len(req), limit)
+	b = append(b, f.status)
+	if f.status == statusFailed {
+		b = append(b, f.code)
 	}
-	return timeout, method, req, nil
+	return b
+}
+
+// asked is the body of a request; the slices are parts of it.
+type asked struct {
+	timeout uint64
+	number  int // of the method; zero if it is named
+	name    []byte
+	payload []byte
+}
+
+// parseRequest takes the body of a request apart.
+func parseRequest(body []byte, limit int) (q asked, err error) {
+	rest := body
+	if q.timeout, rest, err = uvarint(rest); err != nil {
+		return asked{}, err
+	}
+	if q.number, rest, err = bounded(rest, maxNumbered); err != nil {
+		return asked{}, err
+	}
+	if q.number == 0 {
+		if q.name, rest, err = cutName(rest); err != nil {
+			return asked{}, err
+		}
+	}
+	if len(rest) > limit {
+		return asked{}, fmt.Errorf("%w: request of %d bytes is over the limit of %d", errFrame, len(rest), limit)
+	}
+	q.payload = rest
+	return q, nil
+}
+
+// cutName takes the name of a method off the front of b.
+func cutName(b []byte) (name, rest []byte, err error) {
+	n, rest, err := bounded(b, transport.MaxName)
+	if err != nil {
+		return nil, nil, err
+	}
+	if n > len(rest) {
+		return nil, nil, errShort
+	}
+	return rest[:n], rest[n:], nil
 }
 
 // parseResponse returns what the call of method gets: body is what follows the
@@ -181,16 +270,27 @@ func newFrameReader(conn deadliner, limit int, patience time.Duration) *frameRea
 // next reads the next header. Its body must be read by read or skip.
 func (r *frameReader) next() (header, error) {
 	r.arm(time.Now())
-	b, err := r.buf.Peek(headerSize)
-	if err != nil {
-		return header{}, err
-	}
-	h, err := parseHeader(b, r.limit)
-	r.buf.Discard(headerSize)
+	h, err := r.header()
 	if err == nil && h.kind != kindPong {
 		r.arrived()
 	}
 	return h, err
+}
+
+// header waits for no byte more than the header has.
+func (r *frameReader) header() (header, error) {
+	for seen := 0; ; {
+		if _, err := r.buf.Peek(seen + 1); err != nil {
+			return header{}, err
+		}
+		b, _ := r.buf.Peek(min(r.buf.Buffered(), headerSize))
+		h, rest, err := parseHeader(b, r.limit)
+		if err != errShort {
+			r.buf.Discard(len(b) - len(rest))
+			return h, err
+		}
+		seen = len(b)
+	}
 }
 
 // arm moves the read deadline, if it has come notably closer since it was set.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"net"
+	"slices"
 	"testing"
 	"time"
 
@@ -27,13 +28,17 @@ func FuzzHello(f *testing.F) {
 	})
 }
 
+// FuzzFrames reads anything as frames: what is taken is written with the same bytes.
 func FuzzFrames(f *testing.F) {
 	f.Add(appendFrame(nil, &frame{kind: kindRequest, id: 1, method: "m", payload: []byte("x")}))
+	f.Add(appendFrame(nil, &frame{kind: kindRequest, id: 300, timeout: 5_000_000, number: 1, payload: []byte("x")}))
 	f.Add(appendFrame(nil, &frame{kind: kindResponse, id: 1, status: statusTooLarge, payload: tooLarge(1, 2)}))
-	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 1})
+	f.Add([]byte("\x04\x01\x80\x80\x80\x80\x10"))
+	f.Add([]byte("\x03\x02\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		const limit = 1 << 10
 		r := reader(b, limit)
+		var again []byte
 		for {
 			h, err := r.next()
 			if err != nil {
@@ -44,9 +49,11 @@ func FuzzFrames(f *testing.F) {
 				return
 			}
 			require.Len(t, body, h.size)
-			_, method, req, err := parseRequest(body, limit)
-			if err == nil {
-				require.Equal(t, h.size, 9+len(method)+len(req))
+			again = append(appendHeader(again, h.kind, h.id, h.size), body...)
+			require.Equal(t, b[:len(again)], again)
+			if q, err := parseRequest(body, limit); err == nil {
+				request := frame{kind: kindRequest, timeout: q.timeout, number: uint64(q.number), method: string(q.name)}
+				require.Equal(t, body, append(request.appendStart(nil), q.payload...))
 			}
 			if len(body) > 0 {
 				parseResponse(body[0], body[1:], "m", limit)
@@ -61,6 +68,8 @@ func FuzzServer(f *testing.F) {
 	request := appendFrame(nil, &frame{kind: kindRequest, id: 1, method: "m", payload: []byte("x")})
 	f.Add(request)
 	f.Add(append(request, request...))
+	f.Add(appendFrame(slices.Clone(request), &frame{kind: kindRequest, id: 2, number: 1}))
+	f.Add(appendFrame(slices.Clone(request), &frame{kind: kindRequest, id: 2, number: 2}))
 	f.Add(appendFrame(request, &frame{kind: kindCancel, id: 1}))
 	f.Add(appendFrame(nil, &frame{kind: kindPing}))
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -76,6 +85,7 @@ func FuzzServer(f *testing.F) {
 		far.Close()
 		<-done
 		require.Empty(t, s.calls)
+		require.LessOrEqual(t, len(s.names), maxNumbered)
 	})
 }
 

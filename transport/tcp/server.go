@@ -23,13 +23,13 @@ type server struct {
 	stats   *counters
 	dead    chan struct{}
 	running sync.WaitGroup // handlers
+	names   names          // of the methods; read's alone
 
-	mu      sync.Mutex
-	gate    gate
-	calls   map[uint64]*served
-	away    bool
-	failed  bool
-	methods map[string]string // seen before, so that naming one again costs nothing
+	mu     sync.Mutex
+	gate   gate
+	calls  map[uint64]*served
+	away   bool
+	failed bool
 }
 
 // served is one call being served. It is used again for another call when it has
@@ -58,10 +58,7 @@ func newServed() *served {
 	return k
 }
 
-const (
-	maxMethods = 64
-	keepBody   = 2 * chunk // a larger request is not kept
-)
+const keepBody = 2 * chunk // a larger request is not kept
 
 func newServer(conn net.Conn, peer transport.NodeID, own, other limits, h transport.Handler, stats *counters) *server {
 	s := &server{
@@ -75,7 +72,6 @@ func newServer(conn net.Conn, peer transport.NodeID, own, other limits, h transp
 		dead:    make(chan struct{}),
 		gate:    gate{calls: own.calls, bytes: own.window},
 		calls:   make(map[uint64]*served),
-		methods: make(map[string]string),
 	}
 	s.w = newWriter(conn, 3*s.ping, s.dead)
 	return s
@@ -154,12 +150,15 @@ func (s *server) request(r *frameReader, h header) error {
 	if k.body, err = r.read(k.body, h.size); err != nil {
 		return err
 	}
-	timeout, method, req, err := parseRequest(k.body, s.own.message)
+	q, err := parseRequest(k.body, s.own.message)
 	if err != nil {
 		return err
 	}
-	k.req, k.ctx = req, &callContext{deadline: deadline(timeout, time.Now())}
-	refused, err := s.enter(k, method)
+	if k.method, err = s.names.take(q); err != nil {
+		return err
+	}
+	k.req, k.ctx = q.payload, &callContext{deadline: deadline(q.timeout, time.Now())}
+	refused, err := s.enter(k)
 	switch {
 	case err != nil:
 		return err
@@ -173,7 +172,7 @@ func (s *server) request(r *frameReader, h header) error {
 
 // enter registers a call, unless this side is leaving. A peer that sends more than
 // it was told it may, or an id that is in use, breaks the protocol.
-func (s *server) enter(k *served, method []byte) (refused bool, err error) {
+func (s *server) enter(k *served) (refused bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -186,23 +185,10 @@ func (s *server) enter(k *served, method []byte) (refused bool, err error) {
 	case s.calls[k.id] != nil:
 		return false, fmt.Errorf("%w: id %d is in use", errFrame, k.id)
 	}
-	k.method = s.name(method)
 	s.gate.take(len(k.req))
 	s.calls[k.id] = k
 	s.running.Add(1)
 	return false, nil
-}
-
-// name returns a method's name as a string; it needs s.mu.
-func (s *server) name(method []byte) string {
-	if known, ok := s.methods[string(method)]; ok {
-		return known
-	}
-	name := string(method)
-	if len(s.methods) < maxMethods {
-		s.methods[name] = name
-	}
-	return name
 }
 
 func (s *server) cancel(id uint64) {

@@ -256,8 +256,8 @@ func TestServerGivesUpTricklingBody(t *testing.T) {
 		}()
 		start := time.Now()
 		b := appendFrame(nil, &frame{kind: kindRequest, id: 1, method: "m", payload: make([]byte, trickle)})
-		_, err := peer.conn.Write(b[:headerSize])
-		for _, b := range b[headerSize:] {
+		_, err := peer.conn.Write(b[:len(b)-trickle])
+		for _, b := range b[len(b)-trickle:] {
 			if err != nil {
 				break
 			}

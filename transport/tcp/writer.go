@@ -32,11 +32,12 @@ type writer struct {
 	queue   []byte
 	space   chan struct{} // closed when the queue has been taken; nil if nobody waits
 	ponged  bool          // there is a pong in the queue
+	numbers numbers       // of the methods of the requests that were queued
 	closing bool
 }
 
 func newWriter(conn net.Conn, patience time.Duration, dead <-chan struct{}) *writer {
-	return &writer{conn: conn, patience: patience, dead: dead, wake: make(chan struct{}, 1)}
+	return &writer{conn: conn, patience: patience, dead: dead, wake: make(chan struct{}, 1), numbers: make(numbers)}
 }
 
 // put queues a frame, copying its payload. While the queue is full it waits, until
@@ -87,8 +88,12 @@ func (w *writer) pong() {
 	}
 }
 
-// add needs w.mu.
+// add needs w.mu. What is added is written, or nothing after it is: so a method gets
+// its number here.
 func (w *writer) add(f *frame) {
+	if f.kind == kindRequest {
+		f.number = w.numbers.next(f.method)
+	}
 	first := len(w.queue) == 0
 	w.queue = appendFrame(w.queue, f)
 	if first {
