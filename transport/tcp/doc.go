@@ -58,12 +58,11 @@
 //
 // Version 1: a hello each way, with the range of versions spoken, the names of the
 // cluster and of both nodes, and what each side takes; then frames of 1 byte kind and,
-// where they are about a call, its id, and the body with its length before it. The
-// first request of a method on a connection names it, later ones have its number, up
-// to 127 methods. So a call costs 12 bytes of frames, or up to 16 with ids and lengths
-// below 16,384, and probing an idle connection 2 bytes each KeepAlive. The id is that
-// of the call on this connection, counted from 1. The highest version that both speak
-// is used. A later version may append to the hello, which is then ignored here.
+// where they are about a call, its id and mostly a body after its length. The first
+// request of a method on a connection names it; later ones have its number, of which
+// there are 127. A call costs 12 bytes of frames, and at most 16 while ids and lengths
+// are below 16,384; a probe and its answer are 2 bytes. The highest version that both
+// speak is used. A later version may append to the hello, which is then ignored here.
 //
 // # Testing
 //

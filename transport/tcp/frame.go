@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"math/bits"
 	"time"
 
 	"github.com/eventual-go/eventual/transport"
@@ -126,14 +127,37 @@ type frame struct {
 
 // appendFrame appends the frame's bytes to b. The payload is copied.
 func appendFrame(b []byte, f *frame) []byte {
-	if !f.kind.hasBody() {
-		return appendHeader(b, f.kind, f.id, 0)
+	b = appendHeader(b, f.kind, f.id, f.size())
+	switch f.kind {
+	case kindRequest:
+		b = f.appendMethod(binary.AppendUvarint(b, f.timeout))
+	case kindResponse:
+		b = append(b, f.status)
+		if f.status == statusFailed {
+			b = append(b, f.code)
+		}
 	}
-	var room [requestSlack]byte
-	start := f.appendStart(room[:0])
-	b = appendHeader(b, f.kind, f.id, len(start)+len(f.payload))
-	return append(append(b, start...), f.payload...)
+	return append(b, f.payload...)
 }
+
+// size returns how many bytes the body has.
+func (f *frame) size() int {
+	n := len(f.payload)
+	switch {
+	case f.kind == kindRequest:
+		n += uvarintSize(f.timeout) + uvarintSize(f.number)
+		if f.number == 0 {
+			n += uvarintSize(uint64(len(f.method))) + len(f.method)
+		}
+	case f.status == statusFailed:
+		n += 2
+	default:
+		n++
+	}
+	return n
+}
+
+func uvarintSize(n uint64) int { return (bits.Len64(n|1) + 6) / 7 }
 
 func appendHeader(b []byte, k kind, id uint64, size int) []byte {
 	b = append(b, byte(k))
@@ -146,20 +170,11 @@ func appendHeader(b []byte, k kind, id uint64, size int) []byte {
 	return b
 }
 
-// appendStart appends what a body has before the payload.
-func (f *frame) appendStart(b []byte) []byte {
-	if f.kind == kindRequest {
-		b = binary.AppendUvarint(b, f.timeout)
-		b = binary.AppendUvarint(b, f.number)
-		if f.number == 0 {
-			b = binary.AppendUvarint(b, uint64(len(f.method)))
-			b = append(b, f.method...)
-		}
-		return b
-	}
-	b = append(b, f.status)
-	if f.status == statusFailed {
-		b = append(b, f.code)
+func (f *frame) appendMethod(b []byte) []byte {
+	b = binary.AppendUvarint(b, f.number)
+	if f.number == 0 {
+		b = binary.AppendUvarint(b, uint64(len(f.method)))
+		b = append(b, f.method...)
 	}
 	return b
 }

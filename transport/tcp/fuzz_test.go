@@ -52,8 +52,8 @@ func FuzzFrames(f *testing.F) {
 			again = append(appendHeader(again, h.kind, h.id, h.size), body...)
 			require.Equal(t, b[:len(again)], again)
 			if q, err := parseRequest(body, limit); err == nil {
-				request := frame{kind: kindRequest, timeout: q.timeout, number: uint64(q.number), method: string(q.name)}
-				require.Equal(t, body, append(request.appendStart(nil), q.payload...))
+				request := frame{kind: kindRequest, timeout: q.timeout, number: uint64(q.number), method: string(q.name), payload: q.payload}
+				require.Equal(t, append(appendHeader(nil, kindRequest, 0, h.size), body...), appendFrame(nil, &request))
 			}
 			if len(body) > 0 {
 				parseResponse(body[0], body[1:], "m", limit)

@@ -100,6 +100,47 @@ func testManyCallsAtOnce(t *testing.T, n Network) {
 	group.Wait()
 }
 
+// Calls reach the method they name, however many methods there are, and also when
+// some are given up or the node was started again.
+func testManyMethods(t *testing.T, n Network) {
+	name := transport.HandlerFunc(func(_ context.Context, _ transport.NodeID, method string, _ []byte) ([]byte, error) {
+		return []byte(method), nil
+	})
+	n.Start("b", name)
+	a := n.Start("a", nil)
+	ctx := bounded(t)
+	var group sync.WaitGroup
+	for g := range 8 {
+		group.Go(func() {
+			for i := range 300 {
+				method := fmt.Sprint("method/", (i+g*37)%300)
+				if i%5 == 0 {
+					callAndGiveUp(ctx, a, method)
+				}
+				resp, err := a.Call(ctx, "b", method, nil)
+				if !assert.NoError(t, err) || !assert.Equal(t, method, string(resp)) {
+					return
+				}
+			}
+		})
+	}
+	group.Wait()
+	n.Stop("b")
+	n.Start("b", name)
+	until(t, func() bool {
+		resp, err := a.Call(ctx, "b", "method/7", nil)
+		return err == nil && assert.Equal(t, "method/7", string(resp))
+	})
+	require.Equal(t, "method/3", string(call(t, a, "b", "method/3", nil)))
+}
+
+// callAndGiveUp calls b, and is called back at some moment of that.
+func callAndGiveUp(ctx context.Context, from transport.Caller, method string) {
+	ctx, cancel := context.WithCancel(ctx)
+	go cancel()
+	from.Call(ctx, "b", method, nil)
+}
+
 func testLargeMessages(t *testing.T, n Network) {
 	n.Start("b", methods{"echo": echo}.mux())
 	a := n.Start("a", nil)

@@ -37,6 +37,7 @@ func Run(t *testing.T, newNetwork func(t *testing.T) Network) {
 		{"EveryNodeCalls", testEveryNodeCalls},
 		{"SlowCallBlocksNoOther", testSlowCallBlocksNoOther},
 		{"ManyCallsAtOnce", testManyCallsAtOnce},
+		{"ManyMethods", testManyMethods},
 		{"LargeMessages", testLargeMessages},
 		{"RequestTooLarge", testRequestTooLarge},
 		{"ResponseTooLarge", testResponseTooLarge},
