@@ -218,6 +218,32 @@ func TestServerRefusesWrongKind(t *testing.T) {
 	}
 }
 
+// What is malformed is a violation as soon as it can be told, whatever else it claims
+// to be followed by.
+func TestServerRefusesMalformedFrames(t *testing.T) {
+	for name, b := range map[string]string{
+		"4 GiB":           "\x01\x01\x80\x80\x80\x80\x10",
+		"id too long":     "\x02\x81\x80\x00",
+		"id without end":  "\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff",
+		"number too high": "\x01\x01\x03\x00\x80\x01",
+		"name too long":   "\x01\x01\x04\x00\x00\x80\x02",
+		"name cut":        "\x01\x01\x04\x00\x00\x02m",
+		"empty request":   "\x01\x01\x00",
+	} {
+		t.Run(name, func(t *testing.T) {
+			withServer(t, echo, func(t *testing.T, s *server, peer *script) {
+				start := time.Now()
+				_, err := peer.conn.Write([]byte(b))
+				require.NoError(t, err)
+				peer.gone()
+				synctest.Wait()
+				require.Equal(t, uint64(1), s.stats.violations.Load())
+				require.Zero(t, time.Since(start), "at once")
+			})
+		})
+	}
+}
+
 // A peer that sends nothing is given up after three intervals; one that pings is not.
 func TestServerGivesUpSilentPeer(t *testing.T) {
 	withServer(t, untilDone, func(t *testing.T, s *server, peer *script) {
