@@ -60,9 +60,10 @@
 // cluster and of both nodes, and what each side takes; then frames of 1 byte kind and,
 // where they are about a call, its id and mostly a body after its length. The first
 // request of a method on a connection names it; later ones have its number, of which
-// there are 127. A call costs 12 bytes of frames, and at most 16 while ids and lengths
-// are below 16,384; a probe and its answer are 2 bytes. The highest version that both
-// speak is used. A later version may append to the hello, which is then ignored here.
+// there are 127. A call with a deadline within four minutes costs 12 bytes of frames,
+// and at most 16 while ids and lengths are below 16,384; a probe and its answer are 2
+// bytes. The highest version that both speak is used. A later version may append to the
+// hello, which is then ignored here.
 //
 // # Testing
 //

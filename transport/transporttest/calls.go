@@ -134,7 +134,7 @@ func testManyMethods(t *testing.T, n Network) {
 	require.Equal(t, "method/3", string(call(t, a, "b", "method/3", nil)))
 }
 
-// callAndGiveUp calls b, and is called back at some moment of that.
+// callAndGiveUp makes a call whose context ends at some moment of it, or before.
 func callAndGiveUp(ctx context.Context, from transport.Caller, method string) {
 	ctx, cancel := context.WithCancel(ctx)
 	go cancel()
