@@ -50,7 +50,6 @@ func (l *Loop) opens(d *driving, round *Round) {
 // cross sees to it that a round which meets one of the peer's does not do the same work. Before it asks for states it lets
 // the other pass, if that is to go first; before it sends some it compares them once more, as they may have been pulled.
 func (l *Loop) cross(ctx context.Context, d *driving, round *Round) error {
-	l.sends(d, nil)
 	switch round.method {
 	case methodPull:
 		if waited, err := l.letPass(ctx, d); !waited || err != nil {

@@ -211,6 +211,7 @@ func (l *Loop) step(ctx context.Context, d *driving, round *Round, timeout time.
 	if round.Result().RoundTrips == 0 {
 		l.timed(d.peer, time.Since(asked))
 	}
+	l.sends(d, nil) // it has arrived, and may be compared
 	if err := round.Step(ctx, resp); err != nil {
 		return err
 	}
