@@ -84,10 +84,11 @@ func (p *polity) copied() *polity {
 func (p *polity) key() string {
 	var b strings.Builder
 	for _, c := range p.nodes {
-		fmt.Fprintf(&b, "%d %t %s %d %s %d %+v;", c.told, c.reborn, c.store.at, c.store.known, c.store.promised, c.store.proposed, c.place.at)
+		fmt.Fprintf(&b, "%d %t %+v %+v;", c.told, c.reborn, *c.store, c.place.at)
 		if l := c.leads; l != nil {
 			fmt.Fprintf(&b, "%x ", c.answer)
 			fmt.Fprintf(&b, "%d %d %d %s %d %v %v %s %d;", l.epoch.Number, l.stage, l.at, l.generation, l.rank, l.theirs, l.pledges, l.proposal, len(l.result.HeldUp))
+			fmt.Fprintf(&b, "%t %d;", l.released, l.promised)
 		}
 	}
 	for _, s := range p.sent {
@@ -132,7 +133,11 @@ func (p *polity) moves(duplicates int, restarts bool) (all []move) {
 		}
 	}
 	for i, c := range p.nodes {
-		all = append(all, move{fmt.Sprint("decide ", c.id), func(p *polity) bool { return p.decide(i, duplicates) }})
+		all = append(all,
+			move{fmt.Sprint("decide ", c.id), func(p *polity) bool { return p.decide(i, duplicates) }},
+			move{fmt.Sprint("quiet ", c.id), func(p *polity) bool { return p.quiet(i) }},
+			move{fmt.Sprint("release ", c.id), func(p *polity) bool { return p.release(i, duplicates) }},
+		)
 	}
 	for i := range duplicates {
 		all = append(all, move{fmt.Sprint("again ", i), func(p *polity) bool { return p.again(i) }})
@@ -241,6 +246,40 @@ func (p *polity) decide(i, duplicates int) bool {
 	return true
 }
 
+// quiet has a node find nothing to propose from now on, or something again.
+func (p *polity) quiet(i int) bool {
+	s := p.nodes[i].store
+	s.quiet = !s.quiet
+	return s.quiet || s.proposed < s.most
+}
+
+// release has a collection that proposes nothing more go on to its end, if nothing is in its way.
+func (p *polity) release(i, duplicates int) bool {
+	c := p.nodes[i]
+	if !p.collect(i) && c.leads == nil {
+		return false
+	}
+	before := c.store.quiet
+	for c.store.quiet = true; c.leads != nil && (p.answer(i) || p.ask(i, duplicates)); {
+	}
+	c.store.quiet = before
+	return true
+}
+
+// begin has the one who proposes do so many steps of a collection, and lose the last message if that was a request.
+func (p *polity) begin(steps, duplicates int) {
+	for i := range p.nodes {
+		if !p.collect(i) {
+			continue
+		}
+		for range steps {
+			_ = p.answer(i) || p.ask(i, duplicates)
+		}
+		p.lose(i)
+		return
+	}
+}
+
 // stop has a node forget what it was about, as one does that keeps its store.
 func (p *polity) stop(i int) bool {
 	c := p.nodes[i]
@@ -299,14 +338,19 @@ func (c *citizen) lasting() bool {
 }
 
 // wrong says what must not be: of the nodes that no epoch leaves out two have gone
-// different ways, or one was emptied.
+// different ways, or one was emptied, or it has settled what it had promised and given up: what is written meanwhile may
+// contradict that. Where a memory was lost that is not to be had.
 func (p *polity) wrong() string {
+	amnesia := slices.ContainsFunc(p.nodes, func(c *citizen) bool { return c.reborn })
 	for i, c := range p.nodes {
 		if !c.lasting() {
 			continue
 		}
 		if c.store.emptied > 0 {
 			return fmt.Sprintf("%s was emptied", c.id)
+		}
+		if !amnesia && c.store.contrary != "" {
+			return fmt.Sprintf("%s had given up %s, which was decided", c.id, c.store.contrary)
 		}
 		for _, d := range p.nodes[:i] {
 			a, b := c.store.at, d.store.at
@@ -325,7 +369,7 @@ func (p *polity) stuck() string {
 	for i, c := range q.nodes {
 		for q.learn(i) {
 		}
-		c.leads, c.answer, c.store.most = nil, nil, c.store.proposed+1 // there is always something more to collect
+		c.leads, c.answer, c.store.quiet, c.store.most = nil, nil, false, c.store.proposed+1 // there is always something more to collect
 	}
 	for pass := range 4 {
 		if pass > 1 && !slices.ContainsFunc(q.nodes, func(c *citizen) bool { return c.store.at != q.nodes[0].store.at }) {
@@ -495,6 +539,12 @@ func TestTrap26_AgreeingInNarrowPlaces(t *testing.T) {
 		"one that has lost everything is filled by somebody who was away": {
 			history{epochs: epochs("a b", "b"), ids: []transport.NodeID{"a", "b", "g"}},
 			"learn b; learn a; collect b; round g b; restart b; round a b; round b a; round b g; round a b"},
+		"one that proposes now had promised what another has decided": {
+			history{epochs: epochs("a b c", "b c"), ids: []transport.NodeID{"a", "b", "c"}},
+			"decide a; round a c; learn b; collect b; round b c"},
+		"one that proposes now hears first of a promise, and not of what was decided": {
+			history{epochs: epochs("b c", "a b c"), ids: []transport.NodeID{"a", "b", "c"}},
+			"decide b; ask b; answer b; ask b; answer b; stop b; learn a; learn c; release a; learn b; round c b"},
 	} {
 		t.Run(name, func(t *testing.T) { script(t, c.history, c.lines) })
 	}
@@ -554,6 +604,9 @@ func TestAgreeing(t *testing.T) {
 			}
 			for seed := range uint64(4 * *states) {
 				p := newPolity(first, h.epochs, 1, h.ids...)
+				if seed%3 == 0 { // something is promised, of which nothing came yet
+					p.begin(4+int(seed/3)%7, 3)
+				}
 				var way []string
 				wander(p, seed, 3, seed%4 == 0, func(p *polity, path []string) {
 					way = path

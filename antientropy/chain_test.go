@@ -22,8 +22,36 @@ type chain struct {
 	known    int // records that are kept
 	promised string
 	proposed int
-	most     int // proposals that it ever makes
+	most     int  // proposals that it ever makes
+	quiet    bool // there is nothing to propose for now
 	emptied  int
+	broken   string // proposals that it had prepared, and may have contradicted since, each with a space after it
+	contrary string // a record that it came to settle of those
+}
+
+// free notes that what was promised binds no more.
+func (c *chain) free() {
+	if c.promised != "" && !strings.Contains(c.broken, c.promised+" ") {
+		c.broken += c.promised + " "
+	}
+	c.promised = ""
+}
+
+// bind promises what in place of what was promised before.
+func (c *chain) bind(what string) {
+	if c.promised != what {
+		c.free()
+	}
+	c.promised = what
+}
+
+// come goes on to where a record leads.
+func (c *chain) come(record string) {
+	if strings.Contains(c.broken, record+" ") {
+		c.contrary = record
+	}
+	c.at, c.promised, c.broken = record, "", ""
+	c.known++
 }
 
 var (
@@ -99,8 +127,7 @@ func (c *chain) Settle(_ context.Context, record []byte) error {
 	case c.at == "" || !on(r, c.at):
 		return errChain
 	}
-	c.at, c.promised = r, ""
-	c.known++
+	c.come(r)
 	return nil
 }
 
@@ -113,12 +140,12 @@ func (c *chain) Adopt(_ context.Context, generation string) (iter.Seq2[string, [
 		c.emptied++
 	}
 	generation = cmp.Or(generation, first)
-	c.at, c.promised, c.known = generation, "", 0
+	c.at, c.promised, c.broken, c.known = generation, "", "", 0
 	return none, nil
 }
 
 func (c *chain) Propose(int, time.Duration) []byte {
-	if c.at == "" || c.proposed == c.most {
+	if c.at == "" || c.quiet || c.proposed == c.most {
 		return nil
 	}
 	c.proposed++
@@ -129,7 +156,7 @@ func (c *chain) Prepare(_ context.Context, proposal []byte) ([]byte, error) {
 	if len(proposal) > 0 && !on(string(proposal), c.at) {
 		return nil, errChain
 	}
-	c.promised = string(proposal)
+	c.bind(string(proposal))
 	return nil, nil
 }
 
@@ -137,7 +164,6 @@ func (c *chain) Conclude(_ context.Context, proposal []byte, _ [][]byte) ([]byte
 	if c.promised != string(proposal) {
 		return nil, errChain
 	}
-	c.at, c.promised = string(proposal), ""
-	c.known++
+	c.come(string(proposal))
 	return proposal, nil
 }

@@ -13,9 +13,6 @@ func (c *Collection) poll(ctx context.Context) error {
 	c.generation, c.rank, c.promised, c.proposal = own.generation, own.rank, own.promised, nil
 	c.result.HeldUp = nil
 	c.m.answers(c.f, c.generation, c.epoch)
-	if err := c.m.release(ctx, c.c, c.epoch); err != nil {
-		return err
-	}
 	return c.start(ctx, polling)
 }
 
@@ -64,11 +61,13 @@ func (c *Collection) bringTogether(ctx context.Context, a *prepared) error {
 	return nil
 }
 
-// again asks all once more, since this node has come to another generation.
+// again asks all once more, since this node has come to another generation. What they had promised before may have been
+// for that one: it is not taken back until all are there.
 func (c *Collection) again(ctx context.Context, err error) error {
 	if err != nil {
 		return err
 	}
+	clear(c.pledges)
 	return c.poll(ctx)
 }
 
@@ -95,7 +94,7 @@ func (c *Collection) together(ctx context.Context) error {
 		c.stage = over
 		return nil
 	}
-	if err := c.m.confirm(ctx, c.f, c.epoch, c.generation); err != nil {
+	if err := c.m.confirm(ctx, c.f, c.c, c.epoch, c.generation); err != nil {
 		return err
 	}
 	c.rank = c.epoch.rank()
@@ -162,14 +161,16 @@ func (c *Collection) conclude(ctx context.Context) (err error) {
 	return c.start(ctx, telling)
 }
 
-// confirm notes that all members of an epoch are of this generation.
-func (m *Membership) confirm(ctx context.Context, f Follower, e Epoch, generation string) error {
+// confirm notes that all members of an epoch are of this generation. Not before that this node takes back what it has
+// prepared: it may have been for one who proposed in an earlier epoch, and has decided it.
+func (m *Membership) confirm(ctx context.Context, f Follower, c Collector, e Epoch, generation string) error {
 	return m.inEpoch(ctx, e, func() error {
 		if now := f.Generation(); now != generation {
 			return &GenerationError{Peer: m.Self, Own: generation, Theirs: now}
 		}
 		m.vouched(f, generation, e.rank(), m.Self)
-		return nil
+		_, err := c.Prepare(ctx, nil)
+		return err
 	})
 }
 
@@ -182,7 +183,7 @@ func (m *Membership) promise(ctx context.Context, c Collector, e Epoch, proposal
 	return reply, err
 }
 
-// release takes back what this node has prepared: whoever collects anew does not go on with it.
+// release takes back what this node has prepared.
 func (m *Membership) release(ctx context.Context, c Collector, e Epoch) error {
 	_, err := m.promise(ctx, c, e, nil)
 	return err
