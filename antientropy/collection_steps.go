@@ -193,16 +193,26 @@ func (m *Membership) release(ctx context.Context, c Collector, e Epoch) error {
 func (m *Membership) resign(ctx context.Context, s Store) {
 	f, follows := s.(Follower)
 	c, collects := s.(Collector)
-	if !follows || !collects {
+	if !follows || !collects || !m.owes(f) {
 		return
 	}
-	at := f.Generation()
-	if e := m.now(); e.has(m.Self) || m.standpoint(at).promised == 0 {
+	leave, err := m.enter(ctx)
+	if err != nil {
 		return
 	}
-	if m.release(ctx, c, m.now()) == nil {
-		m.promises(f, at, 0)
+	defer leave()
+	if !m.owes(f) { // it may have become a member again, and promised something
+		return
 	}
+	if _, err := c.Prepare(ctx, nil); err == nil {
+		m.promises(f, f.Generation(), 0)
+	}
+}
+
+// owes reports whether this node has promised something, and is no member.
+func (m *Membership) owes(f Follower) bool {
+	e := m.now()
+	return !e.has(m.Self) && m.standpoint(f.Generation()).promised != 0
 }
 
 func (m *Membership) conclude(ctx context.Context, f Follower, c Collector, e Epoch, proposal []byte, replies [][]byte) (record []byte, err error) {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/eventual-go/eventual/transport"
@@ -340,4 +341,36 @@ func TestACollectionEndsWithItsContextAndItsStore(t *testing.T) {
 	c.stores["a"].promised = "/another"
 	require.ErrorIs(t, c.drive(t, l, nil), errChain)
 	c.at(t, first, "a", "b")
+}
+
+// A node that is about to take back what it has promised, since it is no member any more, may be made one at that moment,
+// and promise something: that stands.
+func TestTrap26_WhoResignsAndIsAMemberAgainKeepsItsWord(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		all := epochs("a c", "a b", "a c")
+		store := &chain{name: "c", at: first}
+		var told, asked int
+		var m *Membership
+		prepare := func(epoch uint64, proposal string) *prepared {
+			q := &asking{epoch: epoch, generation: first, rank: unvouched, promised: pledgeOf([]byte(store.promised)), proposal: []byte(proposal)}
+			a, err := m.prepare(t.Context(), store, "a", q, 1<<20)
+			require.NoError(t, err)
+			return a
+		}
+		m = &Membership{Self: "c", Epoch: func() Epoch {
+			if asked++; asked == 2 && told == 1 {
+				told = 2
+				go prepare(3, "/a2")
+				synctest.Wait() // until it has, or waits for its turn
+			}
+			return all[told]
+		}}
+		require.Equal(t, statusReady, prepare(1, "/a1").status)
+		told, asked = 1, 0
+		m.resign(t.Context(), store)
+		synctest.Wait()
+		require.Equal(t, 2, told)
+		require.Equal(t, pledgeOf([]byte(store.promised)), m.standpoint(first).promised)
+		require.NotContains(t, store.broken, "/a2")
+	})
 }
