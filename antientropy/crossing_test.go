@@ -4,6 +4,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/eventual-go/eventual/merkle"
 	"github.com/eventual-go/eventual/transport"
 	"github.com/stretchr/testify/require"
 )
@@ -28,4 +29,33 @@ func TestWhatWasPushedInPartsIsComparedInTheSameRound(t *testing.T) {
 		}
 		require.Empty(t, r.loop.peers[transport.NodeID("b")].crossing.sending)
 	})
+}
+
+// What is compared once more before it is sent are the ranges that were asked for, which may be parts of what 32 bits tell.
+func TestRangesComparedOnceMoreDoNotOverlap(t *testing.T) {
+	a, b := newSets(), newSets()
+	first, second := neighbours(t, a.Index().Hasher())
+	a.add(first, 1)
+	a.add(second, 1)
+	h := a.Index().Hasher()
+	block, at := blockAt(place(merkle.Range{From: h.Position(first)})), h.Position(first)
+	round := NewRound(a, RoundConfig{Ranges: []merkle.Range{{From: block.From, To: at}, {From: at + 1, To: block.To}}})
+	round.window = 1
+	s, once := &Responder{Store: b}, false
+	for {
+		method, req, more := round.Next()
+		if !more {
+			break
+		}
+		if method == methodPush && !once {
+			once = true
+			require.NoError(t, round.compareOnceMore(t.Context()))
+			continue
+		}
+		resp, err := s.ServeCall(t.Context(), "a", method, req)
+		require.NoError(t, err)
+		require.NoError(t, round.Step(t.Context(), resp))
+	}
+	require.True(t, once)
+	require.Equal(t, a.root(), b.root())
 }

@@ -35,9 +35,9 @@ import (
 // A due is a key to send.
 type due struct {
 	key    string
+	at     merkle.Range // that was asked for
 	part   bool         // what the peer lacks, by what it has seen
 	seen   []byte       // nothing if the peer cannot tell
-	at     merkle.Range // of the look
 	lacked bool         // the peer sent something itself
 	insist bool
 }

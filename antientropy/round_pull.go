@@ -219,7 +219,7 @@ func (r *Round) compareAt(index *merkle.Tree, q *question, theirs []found) {
 	for key, mine := range keysAt(index, q.at) {
 		switch their := lookup(theirs, key); {
 		case their == nil:
-			r.sends = append(r.sends, due{key: key})
+			r.sends = append(r.sends, due{key: key, at: q.at})
 		case their.kind == foundSame: // what changed here since is for the next round
 		case !their.compared():
 			left = true // written to at the peer just now
@@ -227,7 +227,7 @@ func (r *Round) compareAt(index *merkle.Tree, q *question, theirs []found) {
 		case their.kind == foundPart:
 			parts = append(parts, part{their, mine})
 		default:
-			r.sends = append(r.sends, due{key: key})
+			r.sends = append(r.sends, due{key: key, at: q.at})
 		}
 	}
 	if len(parts) > 0 && !r.repair(q, parts) {

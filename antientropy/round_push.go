@@ -89,8 +89,7 @@ func (r *Round) compareOnceMore(ctx context.Context) error {
 	unsent := slices.Concat(r.sent, r.sends)
 	again := make([]merkle.Range, 0, len(unsent)+len(r.todo))
 	for i := range unsent {
-		at := r.hasher.Position(unsent[i].key)
-		again = append(again, blockAt(place(merkle.Range{From: at})))
+		again = append(again, unsent[i].at)
 		r.looks.undo(&unsent[i])
 	}
 	slices.SortFunc(again, byPosition)
