@@ -1,8 +1,13 @@
 package antientropy
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/eventual-go/eventual/merkle"
 	"github.com/eventual-go/eventual/transport"
@@ -58,4 +63,56 @@ func TestRangesComparedOnceMoreDoNotOverlap(t *testing.T) {
 	}
 	require.True(t, once)
 	require.Equal(t, a.root(), b.root())
+}
+
+// A peer that begins rounds all the time, or one that never ends, keeps nobody waiting for longer than a call may take.
+func TestAPeerThatIsNeverDoneIsNotWaitedForForEver(t *testing.T) {
+	for name, another := range map[string]bool{"one round": false, "ever new ones": true} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				r := newRig(t, nil, "b")
+				peer := newSets()
+				for i := range 5000 {
+					peer.add(fmt.Sprint(i), 1)
+				}
+				r.there["b"] = &Responder{Store: peer}
+				r.store.add("x", 1)
+				handler, index := r.loop.Handler(), newSets()
+				for i := range uint64(200) {
+					index.add("y", i)
+					_, req, _ := NewRound(index, RoundConfig{Session: 1}).Next()
+					if opening(req) > math.MaxUint64-math.MaxUint64/16 { // so that it goes first
+						break
+					}
+				}
+				ctx, stop := context.WithCancel(t.Context())
+				done := make(chan struct{})
+				defer func() { stop(); <-done }()
+				go func() {
+					defer close(done)
+					for session := uint64(1); ctx.Err() == nil; time.Sleep(time.Millisecond) {
+						_, req, _ := NewRound(index, RoundConfig{Session: session}).Next()
+						_, err := handler.ServeCall(ctx, "b", methodReconcile, req)
+						require.True(t, err == nil || ctx.Err() != nil)
+						if another {
+							session++
+						}
+					}
+				}()
+				start := time.Now()
+				x, err := r.loop.Exchange(t.Context(), "b")
+				took := time.Since(start)
+				require.NoError(t, err)
+				r.agree("b", 0)
+				require.LessOrEqual(t, took, time.Duration(x.RoundTrips)*r.loop.pace.Timeout)
+				require.Equal(t, another, took < time.Second)
+
+				r.store.add("z", 1)
+				short, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				_, err = r.loop.Exchange(short, "b")
+				require.Equal(t, !another, errors.Is(err, context.DeadlineExceeded))
+			})
+		})
+	}
 }
