@@ -13,6 +13,7 @@ type era struct {
 	at       stamp
 	chain    []*record // the last ones, oldest first, of which the last leads to at
 	promised *record   // the proposal that was prepared last on top of at, if any
+	settling *record   // what is looked at before it is settled, if anything is
 	tenure   uint32    // how often the store was emptied
 	writer   vclock.ReplicaID
 	heirs    []vclock.ReplicaID // who inherited by records settled here

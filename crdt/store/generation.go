@@ -90,7 +90,11 @@ func (s *Store) settle(r *record, may func(*era) bool) error {
 	if !r.on(a.at) || !may(a) {
 		return a.stale(r.at)
 	}
+	looking := *a
+	looking.settling = r // what comes from now on is refused if it contradicts that
+	s.era.Store(&looking)
 	if err := s.check(r); err != nil {
+		s.era.Store(a)
 		return fmt.Errorf("store: settle: %w", err)
 	}
 	next := &era{

@@ -105,13 +105,22 @@ func (s *Store) estateOf(key string, w *will, of *era) (item, bool) {
 	return item{key, value}, err == nil && changed
 }
 
-// keepsPromise refuses what would contradict an estate that was promised for the next record. Where the entry does so
-// already it was refused, see Prepare: no record has it then.
+// keepsPromise refuses what would contradict an estate that was promised for the next record, or that is about to be
+// settled. Where the entry does so already it was refused, see Prepare: no record has it then.
 func (s *Store) keepsPromise(a *era, e *entry, in *crdt.Value) error {
-	if a.promised == nil {
-		return nil
+	for _, r := range []*record{a.promised, a.settling} {
+		if r == nil {
+			continue
+		}
+		if err := s.contradicts(r, e, in); err != nil {
+			return err
+		}
 	}
-	b, ok := find(a.promised.estates, e.key)
+	return nil
+}
+
+func (s *Store) contradicts(r *record, e *entry, in *crdt.Value) error {
+	b, ok := find(r.estates, e.key)
 	if !ok {
 		return nil
 	}
@@ -120,7 +129,7 @@ func (s *Store) keepsPromise(a *era, e *entry, in *crdt.Value) error {
 		return err
 	}
 	contradicts := func(v *crdt.Value) error {
-		_, err := v.Handover(cut, a.promised.will.to, a.promised.will.from...)
+		_, err := v.Handover(cut, r.will.to, r.will.from...)
 		return err
 	}
 	after := e.value.Clone()

@@ -183,3 +183,53 @@ func TestTrap14_WhoWritesHasNotDeparted(t *testing.T) {
 	merge(t, a, "other", insert(t, a, "other", "y"))
 	require.NotEqual(t, a.Generation(), b.Generation())
 }
+
+// A witness is a type that tells when it is handed over.
+type witness struct {
+	crdt.GSet[string]
+}
+
+var handedOver func()
+
+func (w *witness) Merge(o *witness) bool { return w.GSet.Merge(&o.GSet) }
+func (w *witness) Clone() *witness       { return &witness{GSet: *w.GSet.Clone()} }
+func (w *witness) Handover(*witness, vclock.ReplicaID, ...vclock.ReplicaID) (bool, error) {
+	if handedOver != nil {
+		handedOver()
+	}
+	return true, nil
+}
+
+// While a record is looked at that a store has not promised, nothing is taken that would contradict it: the key would have to
+// be dropped for it, with what is nowhere else.
+func TestWhatContradictsARecordIsRefusedFromWhenItIsLookedAt(t *testing.T) {
+	kinds, err := crdt.Standard().With(crdt.NewKind[witness](100, "witness"))
+	require.NoError(t, err)
+	var all []*store.Store
+	for _, name := range []string{"a", "b", "gone"} {
+		s := store.New(store.Config{Replica: vclock.Named(name), Kinds: kinds})
+		_, err := s.Adopt(t.Context(), "")
+		require.NoError(t, err)
+		all = append(all, s)
+	}
+	a, b, gone := all[0], all[1], all[2]
+	add(t, gone, "likes", 10)
+	spread(t, "likes", gone, a, b)
+	change(t, a, "witness", func(w *witness, _ store.Writer) *witness {
+		w.Add("x")
+		return w.Clone()
+	})
+	spread(t, "witness", a, b)
+	add(t, b, "likes", 5) // nobody else has it
+	more := add(t, gone, "likes", 1)
+	a.Retire(gone.Replica())
+	record := collect(t, a)
+
+	var refusal error
+	handedOver = func() { _, refusal = b.Merge(t.Context(), "likes", more) }
+	err = b.Settle(t.Context(), record)
+	handedOver = nil
+	require.NoError(t, err)
+	require.Equal(t, int64(15), total(t, b, "likes"))
+	require.ErrorAs(t, refusal, new(*crdt.HandoverError))
+}
