@@ -48,7 +48,8 @@ type CollectionConfig struct {
 // they prepare what is proposed, one after the other. Each then has all that is to be
 // forgotten. When the last one has, the proposal is concluded here, and so decided, and
 // the others are told. Who misses that hears of it by the next Round or Collection. It
-// goes on until there is no more to propose.
+// goes on until there is no more to propose. If a member has then prepared something of
+// which nothing came, all are asked once more, and take that back.
 //
 // It may be given up at any point. What was prepared binds nobody: it is merged, so it is
 // proposed again. Nothing is forgotten anywhere before it is decided, and nothing is

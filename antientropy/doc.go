@@ -43,6 +43,11 @@
 // delta, for one exchange at most. So nearly nothing is sent that is not
 // missing, also while both sides are written to.
 //
+// Two nodes that find out about one another at once, as when both start or a partition ends,
+// each begin a reconciliation with the other. A Loop then lets one of the two pass, for as
+// long as a call may take at most, and compares once more before it sends: so nothing is sent
+// twice.
+//
 // Of a large key the part is sent that the other side lacks, if the stores can tell
 // ([Differ]): each says in few bytes what it has seen. So one element that is missing from
 // a hundred thousand costs half a kilobyte, and what does not fit into a message as a whole

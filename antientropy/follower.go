@@ -55,13 +55,16 @@ type Follower interface {
 type Collector interface {
 	// Propose returns a proposal of what to forget next: of what can be forgotten, and was
 	// not written to for so long. Neither it nor the record that comes of it has more
-	// than limit bytes. It is nil if there is nothing.
+	// than limit bytes. It is nil if there is nothing. No two proposals are ever equal, also
+	// if they name the same: by what was prepared a member knows what may come of it.
 	Propose(limit int, quiet time.Duration) (proposal []byte)
 
 	// Prepare merges what a proposal names, and promises to go on with it: only the last
 	// proposal that was prepared can be concluded here. It is an error if the proposal is
 	// not on top of the present generation. An empty proposal takes back what was promised,
-	// if anything was: nothing came of it.
+	// if anything was: nothing came of it, and nothing will. A [Collection] asks for that once
+	// all members have said that they are of one epoch and of this generation, and a node
+	// that is no member any more does so by itself.
 	Prepare(ctx context.Context, proposal []byte) (reply []byte, err error)
 
 	// Conclude makes a record of a proposal that every member has prepared, with the

@@ -14,7 +14,9 @@ import (
 // they ever wrote to, pass to an heir, one for all that depart together: the replica that proposes ([Store.Propose])
 // goes through all keys, and the others do the same by its records. Say it where that is. A member that writes under such
 // an identity refuses, and nothing comes of it; but what a replica that is no member goes on writing is lost, since
-// nobody takes it.
+// nobody takes it. And a replica that is no member and holds writes of the departed that no member has cannot settle
+// the record ([Store.Settle]): package antientropy keeps it apart, with that error each time, until the record is not
+// kept any more ([Config.Retain]) or its program has it [Store.Adopt]. So exchange with all of them first.
 //
 // Whoever was away may bring their names again in keys that are not known to have them. To say it again has all keys
 // looked at again.
