@@ -77,6 +77,10 @@ func TestAPeerThatIsNeverDoneIsNotWaitedForForEver(t *testing.T) {
 				}
 				r.there["b"] = &Responder{Store: peer}
 				r.store.add("x", 1)
+				r.fault = func(_ context.Context, _ transport.NodeID, _ string, serve func() ([]byte, error)) ([]byte, error) {
+					time.Sleep(10 * time.Millisecond) // so that the peer is heard before anything is asked for
+					return serve()
+				}
 				handler, index := r.loop.Handler(), newSets()
 				for i := range uint64(200) {
 					index.add("y", i)
