@@ -51,6 +51,9 @@ back() { [ "$(count c)" = "$(count a)" ] && one_root; }
 
 go build -o "$work/kv" .
 for n in a b c; do start $n; done
+# a may have called the others before they were there, and waits a little before it does so again
+all_answer() { curl -fs -o /dev/null -X POST "http://${http[a]}/v1/counters/likes?level=all" -d '{"add": 0}'; }
+within 5 "all three answer" all_answer
 post a "/v1/counters/likes?level=all" '{"add": 3}'
 post a "/v1/sets/cart?level=all" '{"add": ["bread"]}'
 
