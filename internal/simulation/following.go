@@ -161,12 +161,14 @@ func (p *replica) Adopt(ctx context.Context, generation string) (iter.Seq2[strin
 		return aside, err
 	}
 	p.identities = append(p.identities, p.store.Replica())
-	p.emptied(aside)
+	p.emptied(aside, p.run.generation(before))
 	return func(func(string, []byte) bool) {}, nil
 }
 
 // emptied takes note of what a store held that was emptied: it may be lost, and is told.
-func (p *replica) emptied(aside iter.Seq2[string, []byte]) {
+// So may be what it had forgotten, if that is not known where it is now: then all the
+// others have lost their disks, one after the other, and have begun anew.
+func (p *replica) emptied(aside iter.Seq2[string, []byte], before *generation) {
 	r := p.run
 	r.did("a readmission")
 	r.trace.say(r.now, p.node.index, "is readmitted")
@@ -182,9 +184,13 @@ func (p *replica) emptied(aside iter.Seq2[string, []byte]) {
 	for key, value := range aside {
 		told[r.ledger(key)] = value
 	}
+	_, known := p.at().since(before)
 	for _, l := range r.keys {
 		if value := told[l]; len(value) > 0 {
 			r.did("a key set aside")
+		}
+		if !known {
+			l.aside = l.join(l.aside, before.forgotten[l])
 		}
 		r.bind(l, told[l], p.shadows[l.index])
 		l.aside, p.shadows[l.index] = l.join(l.aside, p.shadows[l.index]), shadow{}
