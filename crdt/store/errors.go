@@ -1,6 +1,9 @@
 package store
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // An EncodeError says that the state of a key, or a change to it, has no encoding,
 // which happens only to values of a type that refuses to encode something it was
@@ -19,3 +22,6 @@ func (e *EncodeError) Error() string {
 
 // Unwrap returns e.Err.
 func (e *EncodeError) Unwrap() error { return e.Err }
+
+// ErrDamaged says that what a [Backend] holds under one key cannot be read any more.
+var ErrDamaged = errors.New("store: damaged on disk")
