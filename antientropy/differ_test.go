@@ -38,7 +38,9 @@ func insert(t testing.TB, s *store.Store, elements ...string) []byte {
 		return v.Add(by.Replica, elements...)
 	})
 	require.NoError(t, err)
-	return delta
+	state, err := delta.Bytes()
+	require.NoError(t, err)
+	return state
 }
 
 // exchange drives a round between two stores, and holds each message to its limit.

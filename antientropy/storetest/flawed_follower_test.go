@@ -154,7 +154,8 @@ func TestFlawedFollowersAreFound(t *testing.T) {
 				State: func(i int) []byte {
 					s := store.New(store.Config{Replica: vclock.Named(fmt.Sprint(i))})
 					delta, _ := store.Update(s, "k", func(c *crdt.PNCounter, by store.Writer) *crdt.PNCounter { return c.Add(by.Replica, 1) })
-					return delta
+					state, _ := delta.Bytes()
+					return state
 				},
 				Delete: func(st antientropy.Store, key string) error {
 					_, err := st.(*forgetter).Delete(key)

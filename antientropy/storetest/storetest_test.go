@@ -28,16 +28,16 @@ func TestTheUsualStore(t *testing.T) {
 	by := func(i int) *store.Store {
 		return store.New(store.Config{Replica: vclock.Named(fmt.Sprint("writer ", i))})
 	}
-	for name, state := range map[string]func(i int) ([]byte, error){
-		"GCounter": func(i int) ([]byte, error) {
+	for name, state := range map[string]func(i int) (store.Delta, error){
+		"GCounter": func(i int) (store.Delta, error) {
 			return store.Update(by(i), "", func(c *crdt.GCounter, by store.Writer) *crdt.GCounter { return c.Add(by.Replica, 1) })
 		},
-		"ORSet": func(i int) ([]byte, error) {
+		"ORSet": func(i int) (store.Delta, error) {
 			return store.Update(by(i), "", func(s *crdt.ORSet[string], by store.Writer) *crdt.ORSet[string] {
 				return s.Add(by.Replica, fmt.Sprint(i))
 			})
 		},
-		"ORSet, large": func(i int) ([]byte, error) {
+		"ORSet, large": func(i int) (store.Delta, error) {
 			return store.Update(by(i), "", func(s *crdt.ORSet[string], by store.Writer) *crdt.ORSet[string] {
 				delta := new(crdt.ORSet[string])
 				for e := range 100 {
@@ -51,7 +51,9 @@ func TestTheUsualStore(t *testing.T) {
 			storetest.Run(t, storetest.Config{
 				New: newStore,
 				State: func(i int) []byte {
-					b, err := state(i)
+					delta, err := state(i)
+					require.NoError(t, err)
+					b, err := delta.Bytes()
 					require.NoError(t, err)
 					return b
 				},

@@ -14,13 +14,18 @@ import (
 // Any other store becomes empty, at the cost of its size: it was away for longer than records are kept, so what it
 // holds may have been deleted and forgotten since, and must not be a source for others. What it held is yielded by
 // aside, each key with its encoded value (of no generation: for [crdt.Kinds.Decode]), once, and it is nowhere else any
-// more. What its own program wrote while it was away is in there, too.
+// more. What its own program wrote while it was away is in there, too. On disk it is until aside was yielded, or the
+// store is opened the next time.
 //
-// The error is ctx's, or says that this is no generation; then nothing has changed.
+// The error is ctx's, or says that this is no generation; then nothing has changed. Or it is one of a disk.
 func (s *Store) Adopt(ctx context.Context, generation string) (aside iter.Seq2[string, []byte], err error) {
 	if err := ctx.Err(); err != nil {
 		return nothing, err
 	}
+	if err := s.begin(); err != nil {
+		return nothing, err
+	}
+	defer s.end()
 	at, ok := parseStamp(generation)
 	if !ok {
 		return nothing, fmt.Errorf("store: adopt: %q is no generation", generation)
@@ -35,31 +40,30 @@ func (s *Store) Adopt(ctx context.Context, generation string) (aside iter.Seq2[s
 	case a.at == at:
 		return nothing, nil
 	case a.at.isZero():
-		s.era.Store(&era{at: at, tenure: a.tenure, writer: a.writer})
-		return nothing, nil
+		return nothing, s.become(a.met(at))
 	case generation == "":
 		return nothing, nil // it has met others
 	}
-	next := &era{at: at, tenure: a.tenure + 1, writer: s.nextWriter(), arrivals: new(arrivals)}
-	s.turn(next, func() {
-		for key := range s.table.all() {
-			s.visit(key)
-		}
-	})
-	return next.arrivals.yield, nil
+	next := &era{at: at, tenure: a.tenure + 1, base: a.base, rotation: a.rotation, arrivals: new(arrivals)}
+	next.writer = s.nextWriter(a.base)
+	err = s.turn(next, a.chain, func() error { return s.visitAll(s.table.all()) })
+	return func(yield func(string, []byte) bool) { s.yield(next.arrivals, yield) }, err
+}
+
+// met is the era of a store that has met others for the first time.
+func (a *era) met(at stamp) *era {
+	return &era{at: at, tenure: a.tenure, base: a.base, rotation: a.rotation, writer: a.writer}
 }
 
 // meet notes that something of another store was merged, or is about to be.
-func (s *Store) meet(at stamp) {
-	if at == genesis && s.era.Load().at.isZero() {
-		s.enter()
+func (s *Store) meet(at stamp) error {
+	if at != genesis || !s.era.Load().at.isZero() {
+		return nil
 	}
-}
-
-func (s *Store) enter() {
 	s.turning.Lock()
 	defer s.turning.Unlock()
 	if a := s.era.Load(); a.at.isZero() {
-		s.era.Store(&era{at: genesis, tenure: a.tenure, writer: a.writer})
+		return s.become(a.met(genesis))
 	}
+	return nil
 }

@@ -1,12 +1,11 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
 	"time"
-
-	"github.com/eventual-go/eventual/crdt"
 )
 
 // Propose returns a proposal to forget the residues of deleted keys that nobody has written to here for so long, at most
@@ -20,6 +19,10 @@ import (
 // Only one replica of a cluster should propose, and package antientropy does all that. If the replies are not all had,
 // the proposal is simply dropped. See [crdt.Value.Spent] for what can be forgotten. Propose costs O(deleted keys).
 func (s *Store) Propose(limit int, quiet time.Duration) (proposal []byte) {
+	if s.begin() != nil {
+		return nil
+	}
+	defer s.end()
 	a := s.era.Load()
 	if a.at.isZero() {
 		return nil
@@ -34,7 +37,7 @@ func (s *Store) Propose(limit int, quiet time.Duration) (proposal []byte) {
 	if p.items() == 0 {
 		return nil
 	}
-	return newRecord(a.at, s.base, s.proposals.Add(1), p.record).encoded
+	return newRecord(a.at, a.base, s.proposals.Add(1), p.record).encoded
 }
 
 // A pack is a record to be, with so many bytes left in it.
@@ -56,8 +59,8 @@ func (p *pack) put(list *[]item, it item) bool {
 
 // residueOf returns what is left of a key, if that is a residue, of this era.
 func (s *Store) residueOf(key string, of *era) (item, bool) {
-	e, a := s.lookup(key)
-	if e == nil {
+	e, a, err := s.lookup(key)
+	if e == nil || err != nil {
 		return item{}, false
 	}
 	defer e.mu.Unlock()
@@ -83,10 +86,16 @@ func (t *table) buriedKeys(since time.Time) (keys []string) {
 // came of it: until then whatever contradicts a departure in it is refused.
 //
 // It costs O(proposal). Errors: *[StaleError] if the proposal is not for the generation after this store's, ctx's error,
-// and those of bytes.
+// those of bytes, and those of a disk ([Open]).
 func (s *Store) Prepare(ctx context.Context, proposal []byte) (reply []byte, err error) {
+	if err := s.begin(); err != nil {
+		return nil, err
+	}
+	defer s.end()
 	if len(proposal) == 0 {
-		s.release(nil)
+		if err := s.release(nil); err != nil {
+			return nil, err
+		}
 		return nil, ctx.Err()
 	}
 	r, err := decodeRecord(proposal)
@@ -96,13 +105,9 @@ func (s *Store) Prepare(ctx context.Context, proposal []byte) (reply []byte, err
 	if a := s.era.Load(); !r.on(a.at) {
 		return nil, a.stale(r.at)
 	}
-	var refused []int
-	for i, it := range slices.Concat(r.residues, r.estates) {
-		if i >= len(r.residues) {
-			_, _ = s.Merge(ctx, it.key, r.before().seal(it.value)) // a refusal shows below
-		} else if s.acknowledge(ctx, r, it) != nil {
-			refused = append(refused, i)
-		}
+	refused, err := s.acknowledge(ctx, r)
+	if err != nil {
+		return nil, err
 	}
 	if err := s.promise(r); err != nil {
 		return nil, err
@@ -115,13 +120,21 @@ func (s *Store) Prepare(ctx context.Context, proposal []byte) (reply []byte, err
 	return encodeReply(refused), ctx.Err()
 }
 
-// acknowledge merges a residue.
-func (s *Store) acknowledge(ctx context.Context, r *record, it item) error {
-	if v, err := s.kinds.Decode(it.value); err != nil || !v.Spent() {
-		return &crdt.CorruptError{Kind: formRecord, Reason: "a residue that is none"}
+// acknowledge merges what is in a proposal, and returns which residues it was refused, by their indices. Whether an
+// estate was, shows later.
+func (s *Store) acknowledge(ctx context.Context, r *record) (refused []int, err error) {
+	items := slices.Concat(r.residues, r.estates)
+	keys, states := make([]string, len(items)), make([][]byte, len(items))
+	for i, it := range items {
+		keys[i], states[i] = it.key, r.before().seal(it.value)
 	}
-	_, err := s.Merge(ctx, it.key, r.before().seal(it.value))
-	return err
+	_, errs := s.MergeAll(ctx, keys, states)
+	for i, it := range r.residues {
+		if v, err := s.kinds.Decode(it.value); err != nil || !v.Spent() || errs[i] != nil {
+			refused = append(refused, i)
+		}
+	}
+	return refused, cmp.Or(ctx.Err(), s.ending())
 }
 
 // promise takes a proposal for the next record.
@@ -133,8 +146,7 @@ func (s *Store) promise(r *record) error {
 		return a.stale(r.at)
 	}
 	a.promised = r
-	s.era.Store(&a)
-	return nil
+	return s.become(&a)
 }
 
 // Conclude makes a record of a proposal, with the replies of all replicas, and settles it here. It returns what all the
@@ -146,6 +158,10 @@ func (s *Store) Conclude(ctx context.Context, proposal []byte, replies [][]byte)
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	if err := s.begin(); err != nil {
+		return nil, err
+	}
+	defer s.end()
 	r, err := decodeRecord(proposal)
 	if err != nil {
 		return nil, fmt.Errorf("store: conclude: %w", err)
@@ -158,8 +174,7 @@ func (s *Store) Conclude(ctx context.Context, proposal []byte, replies [][]byte)
 	}
 	left := r.without(refused)
 	if left.items() == 0 {
-		s.release(r)
-		return nil, nil
+		return nil, s.release(r)
 	}
 	if err := s.settle(left, func(a *era) bool { return a.promised != nil && a.promised.at == r.at }); err != nil {
 		return nil, err
@@ -168,11 +183,12 @@ func (s *Store) Conclude(ctx context.Context, proposal []byte, replies [][]byte)
 }
 
 // release takes a promise back, or only that of one proposal.
-func (s *Store) release(r *record) {
+func (s *Store) release(r *record) error {
 	s.turning.Lock()
 	defer s.turning.Unlock()
 	if a := *s.era.Load(); a.promised != nil && (r == nil || a.promises(r.at)) {
 		a.promised = nil
-		s.era.Store(&a)
+		return s.become(&a)
 	}
+	return nil
 }

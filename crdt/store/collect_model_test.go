@@ -113,7 +113,7 @@ func (c *collecting) delete(*rapid.T) {
 	for _, e := range c.elements(s, key) {
 		c.removed[e] = true
 	}
-	delta, err := s.Delete(key)
+	delta, err := sent(s.Delete(key))
 	require.NoError(c.t, err)
 	c.send(key, delta)
 }

@@ -22,9 +22,13 @@ func (s *Store) Seen(ctx context.Context, key string) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	e, a := s.lookup(key)
-	if e == nil {
-		return nil, nil
+	if err := s.begin(); err != nil {
+		return nil, err
+	}
+	defer s.end()
+	e, a, err := s.lookup(key)
+	if e == nil || err != nil {
+		return nil, err
 	}
 	defer e.mu.Unlock()
 	parts := e.value.Large()
@@ -64,9 +68,13 @@ func (s *Store) LoadSince(ctx context.Context, key string, seen []byte) ([]byte,
 	if err != nil {
 		return nil, fmt.Errorf("store: load %q since: %w", key, err)
 	}
-	e, a := s.lookup(key)
-	if e == nil {
-		return nil, nil
+	if err := s.begin(); err != nil {
+		return nil, err
+	}
+	defer s.end()
+	e, a, err := s.lookup(key)
+	if e == nil || err != nil {
+		return nil, err
 	}
 	defer e.mu.Unlock()
 	value, err := s.encodeSince(e, a, d)

@@ -39,7 +39,7 @@ func loadSince(t tester, s *store.Store, key string, seen []byte) []byte {
 
 func change[P crdt.State[P]](t tester, s *store.Store, key string, f func(v P, by store.Writer) P) []byte {
 	t.Helper()
-	delta, err := store.Update(s, key, f)
+	delta, err := sent(store.Update(s, key, f))
 	require.NoError(t, err)
 	return delta
 }
@@ -111,7 +111,7 @@ var changes = []func(t *rapid.T, s *store.Store, key, e string) []byte{
 		return change(t, s, key, func(c *crdt.ORMap[string], by store.Writer) *crdt.ORMap[string] { return c.Remove("m") })
 	},
 	func(t *rapid.T, s *store.Store, key, e string) []byte {
-		delta, _ := s.Delete(key) // or it is refused
+		delta, _ := sent(s.Delete(key)) // or it is refused
 		return delta
 	},
 }

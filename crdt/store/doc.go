@@ -11,7 +11,8 @@
 //	delta, err := store.Update(s, "visits", func(c *crdt.PNCounter, by store.Writer) *crdt.PNCounter {
 //		return c.Add(by.Replica, 1)
 //	})
-//	// ... elsewhere: other.Merge(ctx, "visits", delta)
+//	state, err := delta.Bytes()
+//	// ... elsewhere: other.Merge(ctx, "visits", state)
 //
 // # Guarantees
 //

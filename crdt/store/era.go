@@ -11,11 +11,13 @@ import (
 // An era is where a store stands in the chain of records. It is replaced, never changed.
 type era struct {
 	at       stamp
-	chain    []*record // the last ones, oldest first, of which the last leads to at
-	promised *record   // the proposal that was prepared last on top of at, if any
-	settling *record   // what is looked at before it is settled, if anything is
-	tenure   uint32    // how often the store was emptied
-	writer   vclock.ReplicaID
+	chain    []*record          // the last ones, oldest first, of which the last leads to at
+	promised *record            // the proposal that was prepared last on top of at, if any
+	settling *record            // what is looked at before it is settled, if anything is
+	tenure   uint32             // how often the store was emptied
+	base     vclock.ReplicaID   // who this store is, until it rotates
+	rotation uint32             // how often it did
+	writer   vclock.ReplicaID   // of keys that are new
 	heirs    []vclock.ReplicaID // who inherited by records settled here
 	arrivals *arrivals          // nil unless a record is being applied, or the store emptied
 }
@@ -82,7 +84,7 @@ func (s *Store) lift(a *era, from stamp, key string, v *crdt.Value) (*crdt.Value
 		if planted.Bug == planted.NotLifted {
 			break
 		}
-		left, err := s.apply(r, key, v)
+		left, err := s.settled(r, key, v)
 		if left == nil || err != nil {
 			return nil, err
 		}
@@ -90,8 +92,8 @@ func (s *Store) lift(a *era, from stamp, key string, v *crdt.Value) (*crdt.Value
 	return v, nil
 }
 
-// apply applies what a record says of a key to a value. It returns nil if nothing is left of it then.
-func (s *Store) apply(r *record, key string, v *crdt.Value) (*crdt.Value, error) {
+// settled applies what a record says of a key to a value. It returns nil if nothing is left of it then.
+func (s *Store) settled(r *record, key string, v *crdt.Value) (*crdt.Value, error) {
 	if b, ok := find(r.residues, key); ok {
 		known, err := s.kinds.Decode(b)
 		if err != nil {

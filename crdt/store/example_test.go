@@ -16,14 +16,15 @@ func Example() {
 	ctx := context.Background()
 	paris := store.New(store.Config{Replica: vclock.NewReplicaID("paris")})
 	tokyo := store.New(store.Config{Replica: vclock.NewReplicaID("tokyo")})
-	visit := func(s *store.Store, n int64) (delta []byte) {
+	visit := func(s *store.Store, n int64) []byte {
 		delta, err := store.Update(s, "visits", func(c *crdt.PNCounter, by store.Writer) *crdt.PNCounter {
 			return c.Add(by.Replica, n)
 		})
 		if err != nil {
 			fmt.Println(err)
 		}
-		return delta
+		encoded, _ := delta.Bytes()
+		return encoded
 	}
 
 	there, back := visit(paris, 2), visit(tokyo, 3) // concurrently
@@ -77,22 +78,23 @@ func ExampleStore_Delete() {
 	}
 	put("milk")
 	delta, err := s.Delete("basket")
-	fmt.Println(len(delta) > 0, err, slices.Collect(s.Keys("")))
+	fmt.Println(delta.Key(), err, slices.Collect(s.Keys("")))
 
 	put("bread")
 	_, _ = store.View(s, "basket", func(b *crdt.ORSet[string]) { fmt.Println(slices.Collect(b.All())) })
 	// Output:
-	// true <nil> []
+	// basket <nil> []
 	// [bread]
 }
 
 func ExampleStore_Merge_refused() {
 	s := store.New(store.Config{})
 	ahead := store.New(store.Config{Now: func() time.Time { return time.Now().Add(time.Hour) }})
-	state, _ := store.Update(ahead, "name", func(r *crdt.LWWRegister[string], by store.Writer) *crdt.LWWRegister[string] {
+	delta, _ := store.Update(ahead, "name", func(r *crdt.LWWRegister[string], by store.Writer) *crdt.LWWRegister[string] {
 		return r.Set(by.Stamp(), "Ada")
 	})
 
+	state, _ := delta.Bytes()
 	_, err := s.Merge(context.Background(), "name", state)
 	drift, ok := errors.AsType[*vclock.DriftError](err)
 	fmt.Println(ok, drift.Ahead.Round(time.Minute), s.Len())

@@ -12,27 +12,46 @@ import (
 // follower: a feed coalesces what its reader has not taken yet.
 type hub struct {
 	mu    sync.Mutex
+	ended bool
 	feeds atomic.Pointer[[]*feed] // replaced, never edited
+}
+
+// end closes all feeds, also those to come.
+func (h *hub) end() {
+	var all []*feed
+	h.edit(func(fs []*feed) []*feed {
+		all, h.ended = fs, true
+		return nil
+	})
+	for _, f := range all {
+		f.close()
+	}
 }
 
 // publish offers a change to every feed. It is called under the key's lock, so
 // that the changes of one key reach a feed in the order in which they happened.
-// The delta is copied where it is kept; nil says that there is none to pass on.
-func (h *hub) publish(key string, delta []byte, local bool) {
+// The delta, of a generation, is copied where it is kept; nil says that there is none to pass on.
+func (h *hub) publish(key string, at stamp, delta []byte, local bool) {
 	feeds := h.feeds.Load()
 	if feeds == nil {
 		return
 	}
 	for _, f := range *feeds {
 		if f.wants(key, local) {
-			f.offer(key, delta)
+			f.offer(key, at.seal(delta))
 		}
 	}
 }
 
 // follow adds f until ctx ends or the returned function is called.
 func (h *hub) follow(ctx context.Context, f *feed) (stop func()) {
-	h.edit(func(fs []*feed) []*feed { return append(slices.Clip(fs), f) })
+	h.edit(func(fs []*feed) []*feed {
+		if h.ended {
+			f.close()
+			return fs
+		}
+		return append(slices.Clip(fs), f)
+	})
 	leave := func() {
 		h.edit(func(fs []*feed) []*feed {
 			return slices.DeleteFunc(slices.Clone(fs), func(g *feed) bool { return g == f })

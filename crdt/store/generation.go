@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"iter"
 	"slices"
 
 	"github.com/eventual-go/eventual/crdt"
@@ -72,6 +73,10 @@ func (s *Store) Settle(ctx context.Context, recorded []byte) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	if err := s.begin(); err != nil {
+		return err
+	}
+	defer s.end()
 	r, err := decodeRecord(recorded)
 	if err != nil {
 		return fmt.Errorf("store: settle: %w", err)
@@ -101,16 +106,13 @@ func (s *Store) settle(r *record, may func(*era) bool) error {
 		at:       r.at,
 		chain:    extended(a.chain, r, s.retain),
 		tenure:   a.tenure,
-		writer:   s.nextWriter(),
+		base:     a.base,
+		rotation: a.rotation,
+		writer:   s.nextWriter(a.base),
 		heirs:    r.will.heirs(a.heirs),
 		arrivals: &arrivals{record: r},
 	}
-	s.turn(next, func() {
-		for _, it := range slices.Concat(r.residues, r.estates) {
-			s.visit(it.key)
-		}
-	})
-	return nil
+	return s.turn(next, a.chain, func() error { return s.visitAll(r.keys()) })
 }
 
 // check refuses a record with an item that is none, or with one that this store cannot take.
@@ -140,7 +142,9 @@ func (s *Store) inherits(r *record, it item) error {
 	}
 	var v *crdt.Value
 	self := s.Replica()
-	if e, _ := s.lookup(it.key); e != nil {
+	if e, _, err := s.lookup(it.key); err != nil {
+		return err
+	} else if e != nil {
 		v = e.value.Clone()
 		if !e.writer.IsZero() {
 			self = e.writer
@@ -159,18 +163,43 @@ func (s *Store) inherits(r *record, it item) error {
 // reasonHere is why a store does not take part in its own departure: it would number its events anew.
 const reasonHere = "has not departed, it writes here"
 
-// turn makes the next era the present one while the keys concerned come along. s.turning is held.
-func (s *Store) turn(next *era, visit func()) {
+// turn makes the next era the present one while the keys concerned come along. On disk it is a promise first: who finds
+// it after a crash has them come along. s.turning is held.
+func (s *Store) turn(next *era, chain []*record, visit func() error) error {
+	if err := s.persist(next, chainOps(chain, next.chain)...); err != nil {
+		return err
+	}
 	s.era.Store(next)
-	visit()
-	done := *next
-	done.arrivals = nil
-	s.era.Store(&done)
+	return s.complete(next, visit)
 }
 
-// visit has a key come along.
-func (s *Store) visit(key string) {
-	if e, _ := s.lookup(key); e != nil {
-		e.mu.Unlock()
+// complete has the keys concerned come along to an era that is the present one.
+func (s *Store) complete(a *era, visit func() error) error {
+	if err := visit(); err != nil {
+		return err
 	}
+	done := *a
+	done.arrivals = nil
+	return s.become(&done)
+}
+
+// become makes an era the present one that no key has to come along to. s.turning is held.
+func (s *Store) become(next *era) error {
+	if err := s.persist(next); err != nil {
+		return err
+	}
+	s.era.Store(next)
+	return nil
+}
+
+// visitAll has keys come along.
+func (s *Store) visitAll(keys iter.Seq[string]) error {
+	for key := range keys {
+		if e, _, err := s.lookup(key); err != nil {
+			return err
+		} else if e != nil {
+			e.mu.Unlock()
+		}
+	}
+	return nil
 }

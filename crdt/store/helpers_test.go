@@ -40,36 +40,36 @@ func named(name string) *store.Store {
 
 func add(t tester, s *store.Store, key string, n int64) []byte {
 	t.Helper()
-	delta, err := store.Update(s, key, func(c *crdt.PNCounter, by store.Writer) *crdt.PNCounter {
+	delta, err := sent(store.Update(s, key, func(c *crdt.PNCounter, by store.Writer) *crdt.PNCounter {
 		return c.Add(by.Replica, n)
-	})
+	}))
 	require.NoError(t, err)
 	return delta
 }
 
 func insert(t tester, s *store.Store, key string, elements ...string) []byte {
 	t.Helper()
-	delta, err := store.Update(s, key, func(c *crdt.ORSet[string], by store.Writer) *crdt.ORSet[string] {
+	delta, err := sent(store.Update(s, key, func(c *crdt.ORSet[string], by store.Writer) *crdt.ORSet[string] {
 		return c.Add(by.Replica, elements...)
-	})
+	}))
 	require.NoError(t, err)
 	return delta
 }
 
 func erase(t tester, s *store.Store, key string, elements ...string) []byte {
 	t.Helper()
-	delta, err := store.Update(s, key, func(c *crdt.ORSet[string], _ store.Writer) *crdt.ORSet[string] {
+	delta, err := sent(store.Update(s, key, func(c *crdt.ORSet[string], _ store.Writer) *crdt.ORSet[string] {
 		return c.Remove(elements...)
-	})
+	}))
 	require.NoError(t, err)
 	return delta
 }
 
 func assign(t tester, s *store.Store, key, value string) []byte {
 	t.Helper()
-	delta, err := store.Update(s, key, func(r *crdt.LWWRegister[string], by store.Writer) *crdt.LWWRegister[string] {
+	delta, err := sent(store.Update(s, key, func(r *crdt.LWWRegister[string], by store.Writer) *crdt.LWWRegister[string] {
 		return r.Set(by.Stamp(), value)
-	})
+	}))
 	require.NoError(t, err)
 	return delta
 }
@@ -90,7 +90,7 @@ func merge(t tester, s *store.Store, key string, state []byte) []byte {
 
 func remove(t tester, s *store.Store, key string) []byte {
 	t.Helper()
-	delta, err := s.Delete(key)
+	delta, err := sent(s.Delete(key))
 	require.NoError(t, err)
 	return delta
 }
@@ -132,4 +132,12 @@ func text(t tester, s *store.Store, key string) (v string, found bool) {
 	found, err := store.View(s, key, func(r *crdt.LWWRegister[string]) { v, _ = r.Value() })
 	require.NoError(t, err)
 	return v, found
+}
+
+// sent is the encoding of a change, as it is sent.
+func sent(d store.Delta, err error) ([]byte, error) {
+	if err != nil {
+		return nil, err
+	}
+	return d.Bytes()
 }

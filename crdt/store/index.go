@@ -5,23 +5,32 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/eventual-go/eventual/merkle"
 )
 
 // index is the tree of fingerprints. It lags behind the table by the dirty entries.
 type index struct {
-	mu   sync.Mutex
-	tree *merkle.Tree
-	hash func(part []byte) (hi, lo uint64)
+	mu    sync.Mutex
+	tree  *merkle.Tree
+	hash  func(part []byte) (hi, lo uint64)
+	check merkle.Fingerprint // tells the secret, and the form of fingerprints
+
+	doubt      atomic.Bool // the rows on disk may not be right
+	rebuilding sync.WaitGroup
 }
 
-func newIndex(secret []byte) index {
+func newIndex(secret []byte) *index {
 	hasher := merkle.NewHasher(secret)
-	return index{tree: merkle.New(hasher), hash: func(part []byte) (hi, lo uint64) {
-		f := hasher.Sum(part)
-		return f.Hi, f.Lo
-	}}
+	return &index{
+		tree:  merkle.New(hasher),
+		check: hasher.Sum([]byte("eventual fingerprints 1")),
+		hash: func(part []byte) (hi, lo uint64) {
+			f := hasher.Sum(part)
+			return f.Hi, f.Lo
+		},
+	}
 }
 
 // Index returns a snapshot of the index, key → fingerprint of its state, that
@@ -36,9 +45,15 @@ func newIndex(secret []byte) index {
 // from then on it is kept up to date at each write, at O(what changes). Then the
 // snapshot costs O(1).
 func (s *Store) Index() *merkle.Tree {
-	s.index.mu.Lock()
-	defer s.index.mu.Unlock()
-	s.flush()
+	if s.begin() == nil {
+		defer s.end()
+		s.index.mu.Lock()
+		defer s.index.mu.Unlock()
+		s.flush()
+	} else {
+		s.index.mu.Lock()
+		defer s.index.mu.Unlock()
+	}
 	return s.index.tree.Snapshot()
 }
 
@@ -90,6 +105,24 @@ func (s *Store) fingerprint(e *entry) (merkle.Fingerprint, error) {
 		return merkle.Fingerprint{}, errGone
 	}
 	e.dirty = false
+	if e.cold {
+		return s.readFingerprint(e)
+	}
 	hi, lo, err := e.value.Fingerprint(s.index.hash)
 	return merkle.Fingerprint{Hi: hi, Lo: lo}, err
+}
+
+// readFingerprint returns the fingerprint of a locked entry whose value is on disk alone.
+func (s *Store) readFingerprint(e *entry) (merkle.Fingerprint, error) {
+	b := newBatch()
+	defer b.release()
+	value, err := s.disk.backend.Get(b.key(spaceRow, e))
+	if err != nil {
+		return merkle.Fingerprint{}, err
+	}
+	r, ok := decodeRow(value)
+	if !ok {
+		return merkle.Fingerprint{}, ErrDamaged
+	}
+	return r.fingerprint, nil
 }

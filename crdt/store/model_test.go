@@ -192,18 +192,18 @@ var (
 func (m *machine) add(t *rapid.T) {
 	i, key := anyStore.Draw(t, "store"), anyKey.Draw(t, "key")
 	n := rapid.SampledFrom([]int64{-2, -1, 1, 3}).Draw(t, "n")
-	delta, err := store.Update(m.stores[i], key, func(c *crdt.PNCounter, by store.Writer) *crdt.PNCounter {
+	delta, err := sent(store.Update(m.stores[i], key, func(c *crdt.PNCounter, by store.Writer) *crdt.PNCounter {
 		return c.Add(by.Replica, n)
-	})
+	}))
 	require.NoError(t, err)
 	m.record(i, key, event{kind: counter, amount: n}, delta)
 }
 
 func (m *machine) insert(t *rapid.T) {
 	i, key, x := anyStore.Draw(t, "store"), anyKey.Draw(t, "key"), anyElement.Draw(t, "element")
-	delta, err := store.Update(m.stores[i], key, func(c *crdt.ORSet[string], by store.Writer) *crdt.ORSet[string] {
+	delta, err := sent(store.Update(m.stores[i], key, func(c *crdt.ORSet[string], by store.Writer) *crdt.ORSet[string] {
 		return c.Add(by.Replica, x)
-	})
+	}))
 	require.NoError(t, err)
 	m.record(i, key, event{kind: set, element: x}, delta)
 }
@@ -213,9 +213,9 @@ func (m *machine) erase(t *rapid.T) {
 	if _, v := m.at(i, key); v.inexact {
 		return // what the removal covers is not known to the model
 	}
-	delta, err := store.Update(m.stores[i], key, func(c *crdt.ORSet[string], _ store.Writer) *crdt.ORSet[string] {
+	delta, err := sent(store.Update(m.stores[i], key, func(c *crdt.ORSet[string], _ store.Writer) *crdt.ORSet[string] {
 		return c.Remove(x)
-	})
+	}))
 	require.NoError(t, err)
 	m.record(i, key, event{kind: set, remove: true,
 		covers: m.covering(i, key, set, func(e event) bool { return e.element == x })}, delta)
@@ -224,11 +224,11 @@ func (m *machine) erase(t *rapid.T) {
 func (m *machine) assign(t *rapid.T) {
 	i, key, x := anyStore.Draw(t, "store"), anyKey.Draw(t, "key"), anyElement.Draw(t, "value")
 	var stamp vclock.Timestamp
-	delta, err := store.Update(m.stores[i], key,
+	delta, err := sent(store.Update(m.stores[i], key,
 		func(r *crdt.LWWRegister[string], by store.Writer) *crdt.LWWRegister[string] {
 			stamp = by.Stamp()
 			return r.Set(stamp, x)
-		})
+		}))
 	require.NoError(t, err)
 	m.record(i, key, event{kind: register, element: x, stamp: stamp}, delta)
 	got, found := text(t, m.stores[i], key)
@@ -240,19 +240,19 @@ func (m *machine) overwrite(t *rapid.T) {
 	if _, v := m.at(i, key); v.inexact {
 		return
 	}
-	delta, err := store.Update(m.stores[i], key,
+	delta, err := sent(store.Update(m.stores[i], key,
 		func(r *crdt.MVRegister[string], by store.Writer) *crdt.MVRegister[string] {
 			return r.Set(by.Replica, x)
-		})
+		}))
 	require.NoError(t, err)
 	m.record(i, key, event{kind: siblings, element: x, covers: m.covering(i, key, siblings, all)}, delta)
 }
 
 func (m *machine) grow(t *rapid.T) {
 	i, x := anyStore.Draw(t, "store"), anyElement.Draw(t, "element")
-	delta, err := store.Update(m.stores[i], "grow", func(c *crdt.GSet[string], _ store.Writer) *crdt.GSet[string] {
+	delta, err := sent(store.Update(m.stores[i], "grow", func(c *crdt.GSet[string], _ store.Writer) *crdt.GSet[string] {
 		return c.Add(x)
-	})
+	}))
 	require.NoError(t, err)
 	m.record(i, "grow", event{kind: grow, element: x}, delta)
 }
@@ -262,7 +262,7 @@ func (m *machine) remove(t *rapid.T) {
 	if _, v := m.at(i, key); v.inexact {
 		return
 	}
-	delta, err := m.stores[i].Delete(key)
+	delta, err := sent(m.stores[i].Delete(key))
 	require.NoError(t, err)
 	for _, k := range []kind{counter, set, register, siblings} {
 		m.record(i, key, event{kind: k, remove: true, covers: m.covering(i, key, k, all)}, nil)

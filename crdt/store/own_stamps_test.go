@@ -19,11 +19,11 @@ func TestClockHearsOfTheMomentsThatALogMakes(t *testing.T) {
 	now := time.Unix(1_700_000_000, 0)
 	s := store.New(store.Config{Replica: vclock.Named("paris"), Now: func() time.Time { return now }, MaxDrift: time.Second})
 	var latest vclock.Timestamp
-	delta, err := store.Update(s, "k", func(l *crdt.Log[string], by store.Writer) *crdt.Log[string] {
+	delta, err := sent(store.Update(s, "k", func(l *crdt.Log[string], by store.Writer) *crdt.Log[string] {
 		delta := l.Append(by.Stamp(), "one", "two")
 		latest = delta.Latest()
 		return delta
-	})
+	}))
 	require.NoError(t, err)
 	again := store.New(store.Config{Replica: vclock.Named("paris"), Now: func() time.Time { return now }, MaxDrift: time.Second})
 	again.Clock().Floor(s.Clock().Last())

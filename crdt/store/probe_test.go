@@ -86,7 +86,7 @@ func probing(t tester, name string) *store.Store {
 }
 
 func raise(s *store.Store, key string, n uint64) ([]byte, error) {
-	return store.Update(s, key, func(p *probe, _ store.Writer) *probe { return p.Raise(n) })
+	return sent(store.Update(s, key, func(p *probe, _ store.Writer) *probe { return p.Raise(n) }))
 }
 
 func encodes(s *store.Store, key string) (n int) {

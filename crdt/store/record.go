@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"iter"
 	"slices"
 
 	"github.com/eventual-go/eventual/crdt"
@@ -49,6 +50,17 @@ func (r *record) concerns(key string) bool {
 	_, one := find(r.residues, key)
 	_, other := find(r.estates, key)
 	return one || other
+}
+
+// keys yields the keys that anything is agreed about.
+func (r *record) keys() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, it := range slices.Concat(r.residues, r.estates) {
+			if !yield(it.key) {
+				return
+			}
+		}
+	}
 }
 
 // items is how many there are, residues first.

@@ -26,7 +26,7 @@ func (s *Store) Retire(departed ...vclock.ReplicaID) {
 	s.leaving.mu.Lock()
 	defer s.leaving.mu.Unlock()
 	for _, id := range departed {
-		if !id.IsZero() && id != s.base && !slices.Contains(s.leaving.from, id) {
+		if !id.IsZero() && id != s.era.Load().base && !slices.Contains(s.leaving.from, id) {
 			s.leaving.from = append(s.leaving.from, id)
 			s.leaving.to = s.heir()
 			s.leaving.todo, s.leaving.found = nil, true
@@ -78,16 +78,18 @@ func (l *leaving) pass(s *Store) bool {
 	return len(l.todo) > 0
 }
 
-// heir returns an identity that nobody writes with. s.leaving is locked.
+// heir returns an identity that nobody writes with, and that no record names unless this store settled it in this
+// process, so that it knows. s.leaving is locked.
 func (s *Store) heir() vclock.ReplicaID {
 	s.leaving.heirs++
-	return vclock.Named(fmt.Sprintf("%v heir %d", s.base, s.leaving.heirs))
+	a := s.era.Load()
+	return vclock.Named(fmt.Sprintf("%v heir %d of %d", a.base, s.leaving.heirs, a.at.number))
 }
 
 // estateOf returns what those in a will have left in a key.
 func (s *Store) estateOf(key string, w *will, of *era) (item, bool) {
-	e, a := s.lookup(key)
-	if e == nil {
+	e, a, err := s.lookup(key)
+	if e == nil || err != nil {
 		return item{}, false
 	}
 	defer e.mu.Unlock()

@@ -31,14 +31,23 @@ type entry struct {
 	key  string
 	live atomic.Bool // written under mu, read without it by Keys
 
+	deadline atomic.Int64 // from when on it shows nothing, in Unix milliseconds; 0 if never; written under mu
+
 	mu      sync.Mutex
 	gone    bool // dropped from the table: look the key up again
 	written bool // something was ever written, so the entry stays
 	dirty   bool // the index does not yet hold the present state
 	buried  bool // among those of the shard
+	cold    bool // the value is on disk alone
+	unsaved bool // the value has something that cannot be encoded, so it is in memory alone
+	used    bool // since the cache looked last
+	ringed  bool // the cache knows it
 	tenure  uint32
-	writer  vclock.ReplicaID // zero until it is written to locally
-	value   crdt.Value
+
+	rotation uint32           // of the identity that writer is of
+	writer   vclock.ReplicaID // zero until it is written to locally
+	size     int              // of the encoded value, about, as the cache counts it
+	value    crdt.Value
 }
 
 // table is the sharded map from key to entry.

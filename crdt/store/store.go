@@ -53,57 +53,100 @@ type Config struct {
 	// is kept whatever its size. If zero, 16 MiB.
 	Retain int
 
+	// Sync says when a write to a [Backend] is durable, see [Open]. If zero, each call waits until what it wrote is: what
+	// was acknowledged is there after a power cut. If positive, calls do not wait, and what they wrote is durable after
+	// that time at the latest: a crash of the machine, and with some backends one of the process, takes away what is
+	// younger. If negative, it is durable whenever the backend likes, and after [Store.Close].
+	Sync time.Duration
+
+	// Cache bounds the bytes of values that are held in memory beside a [Backend], counted as they are encoded and with
+	// 64 bytes each; in memory a value takes a small multiple of that. What is in the index, about 250 bytes and the
+	// key, is held for each key in any case. If zero, 64 MiB.
+	Cache int64
+
+	// NewReplica makes an identity that nobody ever had, for when the store takes another one ([Events]). If nil,
+	// [vclock.NewReplicaID] with the beginning of Replica.
+	NewReplica func() vclock.ReplicaID
+
+	// Events are told of what happens. All are optional.
+	Events Events
+
 	// MaxPending bounds the bytes of deltas that wait in one [Store.Updates] range;
 	// past it a delta is replaced by nil. If zero, 8 MiB.
 	MaxPending int
 }
 
-// A Store keeps the state of many keys in memory and is safe for concurrent use.
-// Make one with [New].
+// A Store keeps the state of many keys and is safe for concurrent use. Make one in memory with [New], and one on disk
+// with [Open].
 type Store struct {
 	kinds      *crdt.Kinds
-	base       vclock.ReplicaID // the first identity, of which the later ones are made
+	named      vclock.ReplicaID // as the program calls it, zero if it does not
 	clock      *vclock.HLC
 	now        func() time.Time
+	fresh      func() vclock.ReplicaID
+	events     Events
 	maxPending int
 	retain     int
 	table      table
-	index      index
+	index      *index
 	hub        hub
+	disk       *disk
+	cache      cache
+	life       life
+	reports    reports
 
 	era       atomic.Pointer[era]
 	turning   sync.Mutex    // held by who replaces the era; taken before the lock of any entry
 	writers   uint64        // how many identities there were; under turning
 	proposals atomic.Uint64 // how many were made
 	leaving   leaving
+	rotations atomic.Uint64
+	damages   atomic.Uint64
 }
 
-// New returns an empty store.
+// New returns an empty store in memory.
 func New(cfg Config) *Store {
+	s := newStore(cfg)
 	replica := cfg.Replica
 	if replica.IsZero() {
-		replica = vclock.NewReplicaID("replica")
+		replica = s.fresh()
 	}
-	kinds := cfg.Kinds
-	if kinds == nil {
-		kinds = crdt.Standard()
-	}
-	clock := &vclock.HLC{Replica: replica, MaxDrift: cfg.MaxDrift, Now: cfg.Now}
+	s.begins(&era{base: replica, writer: replica})
+	return s
+}
+
+// newStore returns a store that is nobody yet.
+func newStore(cfg Config) *Store {
 	s := &Store{
-		kinds:      kinds,
-		base:       replica,
-		clock:      clock,
+		kinds:      cfg.Kinds,
+		named:      cfg.Replica,
 		now:        cfg.Now,
+		fresh:      cfg.NewReplica,
+		events:     cfg.Events,
 		maxPending: cmp.Or(cfg.MaxPending, 8<<20),
 		retain:     cmp.Or(cfg.Retain, 16<<20),
 		index:      newIndex(cfg.Secret),
 	}
+	if s.kinds == nil {
+		s.kinds = crdt.Standard()
+	}
 	if s.now == nil {
 		s.now = time.Now
 	}
+	if s.fresh == nil {
+		prefix := cmp.Or(cfg.Replica, vclock.Named("replica")).String()
+		s.fresh = func() vclock.ReplicaID { return vclock.NewReplicaID(prefix[:min(6, len(prefix))]) }
+	}
+	s.clock = &vclock.HLC{Replica: cfg.Replica, MaxDrift: cfg.MaxDrift, Now: cfg.Now}
+	s.life.left.L = &s.life.mu
 	s.table.seed = maphash.MakeSeed()
-	s.era.Store(&era{writer: replica})
 	return s
+}
+
+// begins has the store be somebody, before anybody uses it.
+func (s *Store) begins(a *era) {
+	s.clock.Replica = a.base
+	s.era.Store(a)
 }
 
 // Replica is the identity under which this store writes to keys that it makes. After
@@ -111,13 +154,13 @@ func New(cfg Config) *Store {
 // was forgotten, must not number its events as before.
 func (s *Store) Replica() vclock.ReplicaID { return s.era.Load().writer }
 
-// nextWriter returns an identity that was never used. s.turning is held.
-func (s *Store) nextWriter() vclock.ReplicaID {
+// nextWriter returns an identity of the same base that was never used. s.turning is held.
+func (s *Store) nextWriter(base vclock.ReplicaID) vclock.ReplicaID {
 	if planted.Bug == planted.IdentityKept {
-		return s.base
+		return base
 	}
 	s.writers++
-	return vclock.Named(fmt.Sprintf("%v incarnation %d", s.base, s.writers))
+	return vclock.Named(fmt.Sprintf("%v incarnation %d", base, s.writers))
 }
 
 // Clock is the clock that stamps this store's writes. It has observed every
@@ -129,14 +172,18 @@ func (s *Store) Clock() *vclock.HLC { return s.clock }
 // are canonical (equal states, equal bytes) and belong to the caller. It costs
 // one encoding of the state, under the key's lock.
 //
-// Errors: *[EncodeError], and ctx's error if ctx has ended.
+// Errors: *[EncodeError], ctx's error if ctx has ended, and those of a disk ([Open]).
 func (s *Store) Load(ctx context.Context, key string) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	e, a := s.lookup(key)
-	if e == nil {
-		return nil, nil
+	if err := s.begin(); err != nil {
+		return nil, err
+	}
+	defer s.end()
+	e, a, err := s.lookup(key)
+	if e == nil || err != nil {
+		return nil, err
 	}
 	defer e.mu.Unlock()
 	value, err := e.encode(nil)
@@ -153,187 +200,4 @@ func (e *entry) encode(dst []byte) ([]byte, error) {
 		return nil, &EncodeError{Key: e.key, Err: err}
 	}
 	return b, nil
-}
-
-// Merge joins an encoded state, which may be a delta, into key, and returns the
-// encoded part of it that was new here: empty when nothing was, and then nobody is
-// notified and the index stays as it is. The state is not kept and may be reused;
-// the result belongs to the caller. It costs O(state), whatever the size of what
-// the key holds.
-//
-// A refused state changes nothing. Refused are bytes that do not decode
-// (*[crdt.CorruptError], [crdt.ErrVersion] and the like), a state with a
-// timestamp further ahead than Config.MaxDrift (*[vclock.DriftError]), one from a
-// replica that knows nothing of what this one has forgotten since (*[StaleError]), and
-// one with writes of a departed replica that nobody else had, for as long as a record is
-// being agreed on that says it left none (*[crdt.HandoverError]); ctx's error, if ctx has
-// ended, is returned as it is. A local write that follows a merge gets a timestamp later
-// than any that was merged.
-func (s *Store) Merge(ctx context.Context, key string, state []byte) (novel []byte, err error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	if len(state) == 0 {
-		return nil, nil
-	}
-	at, value, err := unseal(state)
-	if err != nil {
-		return nil, fmt.Errorf("store: merge %q: %w", key, err)
-	}
-	in, err := s.accept(value)
-	if err != nil {
-		return nil, fmt.Errorf("store: merge %q: %w", key, err)
-	}
-	s.meet(at)
-	e, a := s.acquire(key)
-	done := true
-	defer func() { s.leave(e, done, false) }()
-	in, err = s.lift(a, at, key, in)
-	if err != nil {
-		return nil, fmt.Errorf("store: merge %q: %w", key, err)
-	}
-	if err := s.keepsPromise(a, e, in); err != nil {
-		return nil, fmt.Errorf("store: merge %q: %w", key, err)
-	}
-	done = false
-	part, changed := e.value.MergeNovel(in)
-	if !changed {
-		done = true
-		return nil, nil
-	}
-	novel, err = part.AppendBinary(nil)
-	done = true
-	return s.commit(e, a, novel, err, false)
-}
-
-// accept decodes a state and lets the clock observe it.
-func (s *Store) accept(state []byte) (*crdt.Value, error) {
-	v, err := s.kinds.Decode(state)
-	if err != nil {
-		return nil, err
-	}
-	if latest := v.Latest(); !latest.IsZero() {
-		if err := s.clock.Observe(latest); err != nil {
-			return nil, err
-		}
-	}
-	return v, nil
-}
-
-// Join merges two encoded states, of which either may be empty, into one. It
-// changes no key; the clock observes what it accepts. It refuses what Merge would refuse, so that whoever collects the
-// answers of several replicas leaves out the one whose clock is far ahead in place
-// of handing on what nobody will take. It fails as [crdt.Kinds.Join] does, and with
-// a *[vclock.DriftError]. The result may be one of the arguments.
-func (s *Store) Join(a, b []byte) ([]byte, error) {
-	switch {
-	case len(a) == 0:
-		a, b = b, a
-		fallthrough
-	case len(b) == 0:
-		_, _, err := s.open(a)
-		return a, joining(err)
-	}
-	av, v, err := s.open(a)
-	if err != nil {
-		return nil, joining(err)
-	}
-	bv, w, err := s.open(b)
-	if err != nil {
-		return nil, joining(err)
-	}
-	at := av
-	if bv.compare(av) < 0 {
-		at = bv
-	}
-	if !v.Merge(w) && at == av {
-		return a, nil
-	}
-	value, err := v.AppendBinary(nil)
-	return at.seal(value), joining(err)
-}
-
-func joining(err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("store: join: %w", err)
-}
-
-// open returns what is in a state that Merge would not refuse, and its generation.
-func (s *Store) open(state []byte) (at stamp, v *crdt.Value, err error) {
-	at, value, err := unseal(state)
-	if err != nil {
-		return at, nil, err
-	}
-	if a := s.era.Load(); !a.admits(at) {
-		return at, nil, a.stale(at)
-	}
-	v, err = s.accept(value)
-	return at, v, err
-}
-
-// Delete resets everything that key holds here: exactly what this store has seen
-// goes, and what others wrote concurrently stays. It returns the encoded delta, to
-// be merged elsewhere; nil when there was nothing to delete.
-//
-// The key keeps its causal residue, which is what makes the deletion travel and a
-// later re-creation safe: it stays in the index and in [Store.Load], while
-// [Store.View] and [Store.Keys] no longer show it.
-//
-// Errors: [crdt.ErrGrowOnly] where a value cannot be reset (then nothing changes),
-// *[EncodeError].
-func (s *Store) Delete(key string) (delta []byte, err error) {
-	e, a := s.lookup(key)
-	if e == nil {
-		return nil, nil
-	}
-	done := true
-	defer func() { s.leave(e, done, true) }()
-	if e.value.Empty() {
-		return nil, nil
-	}
-	done = false
-	d, err := e.value.Reset()
-	if err != nil {
-		done = true
-		return nil, fmt.Errorf("store: delete %q: %w", key, err)
-	}
-	delta, err = d.AppendBinary(nil)
-	done = true
-	if err == nil && len(delta) == 0 {
-		return nil, nil
-	}
-	return s.commit(e, a, delta, err, true)
-}
-
-// commit makes a change of the locked entry known. delta is its encoding, or err
-// says that there is none.
-func (s *Store) commit(e *entry, a *era, delta []byte, err error, local bool) ([]byte, error) {
-	if err != nil {
-		s.changed(e, nil, local)
-		return nil, &EncodeError{Key: e.key, Err: err}
-	}
-	delta = a.at.seal(delta)
-	s.changed(e, delta, local)
-	return delta, nil
-}
-
-// changed tells the index and the followers of a change of the locked entry. A nil
-// delta says that there was none to be had.
-func (s *Store) changed(e *entry, delta []byte, local bool) {
-	s.table.touched(e, s.now)
-	s.hub.publish(e.key, delta, local)
-}
-
-// leave unlocks e. Unless done, foreign code was left by a panic (or a Goexit)
-// half way: whatever it did to the value has happened, so it is made known.
-func (s *Store) leave(e *entry, done, local bool) {
-	defer e.mu.Unlock()
-	if !done {
-		s.changed(e, nil, local)
-	}
-	if !e.written {
-		s.table.discard(e)
-	}
 }

@@ -32,11 +32,11 @@ func (w Writer) Stamp() vclock.Timestamp {
 // Update changes the value of type P under key, an empty one if there is none yet.
 // fn changes v in place and returns the delta, which the mutators of package crdt
 // hand out; the deltas of several are merged into one. What is returned is the
-// delta in encoded form, to be merged elsewhere; it belongs to the caller. If the
-// delta is nil or empty nothing has happened: nobody is notified, and the result is
-// nil.
+// delta, to be merged elsewhere. If that of fn is
+// nil or empty nothing has happened: nobody is notified, and the result is
+// zero.
 //
-// The store, its index and its followers learn of the change from the delta, at
+// The store, its disk, its index and its followers learn of the change from the delta, at
 // O(delta), so it must tell all that fn did: a change that is left out stays
 // unnoticed until the next one.
 //
@@ -46,23 +46,36 @@ func (w Writer) Stamp() vclock.Timestamp {
 // change, its delta is not at hand (see [Store.Updates]); only where a mutator
 // itself was left half way may v be broken, which those of package crdt never are.
 //
-// Errors: *[crdt.UnknownKindError] if P is not one of Config.Kinds; *[EncodeError].
-func Update[P crdt.State[P]](s *Store, key string, fn func(v P, by Writer) (delta P)) (delta []byte, err error) {
-	e, a := s.acquire(key)
+// Errors: *[crdt.UnknownKindError] if P is not one of Config.Kinds; *[EncodeError]; those of a disk ([Open]).
+func Update[P crdt.State[P]](s *Store, key string, fn func(v P, by Writer) (delta P)) (Delta, error) {
+	if err := s.begin(); err != nil {
+		return Delta{}, err
+	}
+	defer s.end()
+	delta, c, err := update(s, key, fn)
+	return delta, s.finish(c, err)
+}
+
+func update[P crdt.State[P]](s *Store, key string, fn func(v P, by Writer) (delta P)) (_ Delta, c Commit, err error) {
+	e, a, err := s.acquire(key)
+	if err != nil {
+		return Delta{}, nil, err
+	}
 	done := true
 	defer func() { s.leave(e, done, true) }()
+	s.preserve(e)
 	v, err := crdt.Ensure[P](s.kinds, &e.value)
 	if err != nil {
-		return nil, fmt.Errorf("store: update %q: %w", key, err)
+		return Delta{}, nil, fmt.Errorf("store: update %q: %w", key, err)
 	}
 	done = false
 	by := s.writerOf(e, a)
-	delta, err = encodeDelta(s.kinds, by, fn(v, by))
+	delta, err := encodeDelta(s.kinds, by, fn(v, by))
 	done = true
 	if err == nil && len(delta) == 0 {
-		return nil, nil
+		return Delta{}, nil, nil
 	}
-	return s.commit(e, a, delta, err, true)
+	return s.commit(e, a, delta, err)
 }
 
 // View calls fn with the value of type P under key, and reports whether there was
@@ -73,9 +86,16 @@ func Update[P crdt.State[P]](s *Store, key string, fn func(v P, by Writer) (delt
 // fn runs under the key's lock. It must be short, must not call the store, and must
 // neither change nor keep v.
 //
-// Errors: *[crdt.UnknownKindError] if P is not one of Config.Kinds.
+// Errors: *[crdt.UnknownKindError] if P is not one of Config.Kinds; those of a disk ([Open]).
 func View[P crdt.State[P]](s *Store, key string, fn func(v P)) (found bool, err error) {
-	e, _ := s.lookup(key)
+	if err := s.begin(); err != nil {
+		return false, err
+	}
+	defer s.end()
+	e, _, err := s.lookup(key)
+	if err != nil {
+		return false, err
+	}
 	if e == nil {
 		return false, unknown[P](s, key)
 	}

@@ -23,7 +23,7 @@ func TestUpdateReturnsTheDeltaAlone(t *testing.T) {
 func TestUpdateWithoutADeltaIsNothing(t *testing.T) {
 	s := named("s")
 	for _, delta := range []*crdt.ORSet[string]{nil, new(crdt.ORSet[string])} {
-		got, err := store.Update(s, "k", func(*crdt.ORSet[string], store.Writer) *crdt.ORSet[string] { return delta })
+		got, err := sent(store.Update(s, "k", func(*crdt.ORSet[string], store.Writer) *crdt.ORSet[string] { return delta }))
 		require.NoError(t, err)
 		require.Nil(t, got)
 	}
@@ -37,10 +37,10 @@ func TestUpdateWithoutADeltaIsNothing(t *testing.T) {
 func TestUpdateMayReturnTheWholeValue(t *testing.T) {
 	s := named("s")
 	insert(t, s, "k", "a")
-	delta, err := store.Update(s, "k", func(c *crdt.ORSet[string], by store.Writer) *crdt.ORSet[string] {
+	delta, err := sent(store.Update(s, "k", func(c *crdt.ORSet[string], by store.Writer) *crdt.ORSet[string] {
 		c.Add(by.Replica, "b")
 		return c
-	})
+	}))
 	require.NoError(t, err)
 	require.Equal(t, load(t, s, "k"), delta)
 }
@@ -167,7 +167,7 @@ func TestEncodeError(t *testing.T) {
 // A type without MergeNovel, Reset and Empty is stored and merged all the same.
 func TestTypeWithTheLeastMethods(t *testing.T) {
 	a, b := probing(t, "a"), probing(t, "b")
-	delta, err := store.Update(a, "k", func(p *bare, _ store.Writer) *bare { return p.raise(5) })
+	delta, err := sent(store.Update(a, "k", func(p *bare, _ store.Writer) *bare { return p.raise(5) }))
 	require.NoError(t, err)
 	require.Equal(t, delta, merge(t, b, "k", delta))
 	require.Empty(t, merge(t, b, "k", delta))

@@ -141,7 +141,7 @@ func TestUpdatesYieldLocalDeltasInOrder(t *testing.T) {
 	x := add(t, s, "x", 1)
 	merge(t, s, "remote", add(t, other, "remote", 1))
 	y := add(t, s, "y", 2)
-	del, err := s.Delete("x")
+	del, err := sent(s.Delete("x"))
 	require.NoError(t, err)
 	joined, err := crdt.Standard().Join(x, del)
 	require.NoError(t, err)

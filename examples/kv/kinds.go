@@ -58,9 +58,9 @@ func writeCounter(n *node, r request) ([]byte, error) {
 	if req.Add == nil {
 		return nil, badRequest(`want {"add": INTEGER}`)
 	}
-	return store.Update(n.store, r.key, func(c *crdt.PNCounter, by store.Writer) *crdt.PNCounter {
+	return encoded(store.Update(n.store, r.key, func(c *crdt.PNCounter, by store.Writer) *crdt.PNCounter {
 		return c.Add(by.Replica, *req.Add)
-	})
+	}))
 }
 
 func showCounter(n *node, _ string, v *crdt.Value) (any, bool) {
@@ -72,7 +72,7 @@ func showCounter(n *node, _ string, v *crdt.Value) (any, bool) {
 }
 
 func resetCounter(n *node, key string) ([]byte, error) {
-	return store.Update(n.store, key, func(c *crdt.PNCounter, _ store.Writer) *crdt.PNCounter { return c.Reset() })
+	return encoded(store.Update(n.store, key, func(c *crdt.PNCounter, _ store.Writer) *crdt.PNCounter { return c.Reset() }))
 }
 
 // Sets: {"add": ["x"], "remove": ["y"]}
@@ -97,11 +97,11 @@ func writeSet(n *node, r request) ([]byte, error) {
 	if r.full && len(req.Add) > 0 {
 		return nil, errFull
 	}
-	return store.Update(n.store, r.key, func(s *crdt.ORSet[string], by store.Writer) *crdt.ORSet[string] {
+	return encoded(store.Update(n.store, r.key, func(s *crdt.ORSet[string], by store.Writer) *crdt.ORSet[string] {
 		delta := s.Remove(req.Remove...)
 		delta.Merge(s.Add(by.Replica, req.Add...))
 		return delta
-	})
+	}))
 }
 
 func showSet(n *node, _ string, v *crdt.Value) (any, bool) {
@@ -113,7 +113,7 @@ func showSet(n *node, _ string, v *crdt.Value) (any, bool) {
 }
 
 func resetSet(n *node, key string) ([]byte, error) {
-	return store.Update(n.store, key, func(s *crdt.ORSet[string], _ store.Writer) *crdt.ORSet[string] { return s.Reset() })
+	return encoded(store.Update(n.store, key, func(s *crdt.ORSet[string], _ store.Writer) *crdt.ORSet[string] { return s.Reset() }))
 }
 
 // Registers, last write wins: {"value": ANY}
@@ -126,9 +126,9 @@ func writeRegister(n *node, r request) ([]byte, error) {
 	if req.Value == nil {
 		return nil, badRequest(`want {"value": ANY}`)
 	}
-	return store.Update(n.store, r.key, func(v *crdt.LWWRegister[string], by store.Writer) *crdt.LWWRegister[string] {
+	return encoded(store.Update(n.store, r.key, func(v *crdt.LWWRegister[string], by store.Writer) *crdt.LWWRegister[string] {
 		return v.Set(by.Stamp(), compact(req.Value))
-	})
+	}))
 }
 
 func showRegister(n *node, _ string, v *crdt.Value) (any, bool) {
@@ -141,7 +141,7 @@ func showRegister(n *node, _ string, v *crdt.Value) (any, bool) {
 }
 
 func resetRegister(n *node, key string) ([]byte, error) {
-	return store.Update(n.store, key, func(r *crdt.LWWRegister[string], _ store.Writer) *crdt.LWWRegister[string] { return r.Reset() })
+	return encoded(store.Update(n.store, key, func(r *crdt.LWWRegister[string], _ store.Writer) *crdt.LWWRegister[string] { return r.Reset() }))
 }
 
 // Values, with siblings where writes raced: {"value": ANY, "context": "..."}
@@ -171,9 +171,9 @@ func writeValue(n *node, r request) ([]byte, error) {
 	if r.full && seen == nil {
 		return nil, errFull
 	}
-	delta, err := store.Update(n.store, r.key, func(v *crdt.MVRegister[string], by store.Writer) *crdt.MVRegister[string] {
+	delta, err := encoded(store.Update(n.store, r.key, func(v *crdt.MVRegister[string], by store.Writer) *crdt.MVRegister[string] {
 		return v.Put(by.Replica, seen, compact(req.Value))
-	})
+	}))
 	if err == nil && len(delta) == 0 {
 		return nil, errors.New("this replica cannot number another write") // after 2^64 of them
 	}
@@ -193,7 +193,7 @@ func showValue(n *node, key string, v *crdt.Value) (any, bool) {
 }
 
 func resetValue(n *node, key string) ([]byte, error) {
-	return store.Update(n.store, key, func(r *crdt.MVRegister[string], _ store.Writer) *crdt.MVRegister[string] { return r.Reset() })
+	return encoded(store.Update(n.store, key, func(r *crdt.MVRegister[string], _ store.Writer) *crdt.MVRegister[string] { return r.Reset() }))
 }
 
 // decode reads a JSON body into req: one value, no field that req does not know.
@@ -223,4 +223,12 @@ func compact(raw json.RawMessage) string {
 		return string(raw)
 	}
 	return b.String()
+}
+
+// encoded is a change as it is written to the other replicas.
+func encoded(delta store.Delta, err error) ([]byte, error) {
+	if err != nil {
+		return nil, err
+	}
+	return delta.Bytes()
 }

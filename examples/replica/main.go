@@ -44,7 +44,11 @@ func run(ctx context.Context) (likes int64, err error) {
 		if err != nil {
 			return 0, err
 		}
-		if _, err := r.Quorum.Write(ctx, "likes", delta, quorum.Majority); err != nil {
+		state, err := delta.Bytes()
+		if err != nil {
+			return 0, err
+		}
+		if _, err := r.Quorum.Write(ctx, "likes", state, quorum.Majority); err != nil {
 			return 0, err
 		}
 	}

@@ -45,6 +45,7 @@ var allowed = map[string][]string{
 	// Tests that look at everything from above.
 	"internal/architecture": {},
 	"internal/mutation":     {},
+	"internal/disk":         {"crdt", "crdt/store"},
 	"internal/simulation": {"vclock", "merkle", "transport", "crdt", "crdt/store",
 		"antientropy", "quorum", "internal/wire", "internal/large", "internal/planted"},
 }

@@ -106,7 +106,7 @@ func deleteKey(n *node, l *ledger) (c change) {
 	if !shown {
 		c.effect = shadow{}
 	}
-	c.delta, c.err = n.replica.store.Delete(l.key)
+	c.delta, c.err = encoded(n.replica.store.Delete(l.key))
 	return c
 }
 
@@ -145,13 +145,13 @@ func mint[P eventful[P]](n *node, l *ledger, c component, write func(v P, by sto
 
 // mintOver is mint for a write over what is known elsewhere, too.
 func mintOver[P eventful[P]](n *node, l *ledger, c component, known *vclock.Context, write func(v P, by store.Writer) P) ([]byte, error) {
-	return store.Update(n.replica.store, l.key, func(v P, by store.Writer) P {
+	return encoded(store.Update(n.replica.store, l.key, func(v P, by store.Writer) P {
 		before := v.Context()
 		before.Merge(known)
 		delta := write(v, by)
 		n.replica.run.minted(l, c, delta.Context(), before)
 		return delta
-	})
+	}))
 }
 
 func (r *run) minted(l *ledger, c component, delta, before *vclock.Context) {
@@ -164,3 +164,11 @@ func (r *run) minted(l *ledger, c component, delta, before *vclock.Context) {
 
 // did counts what clients do and what comes of it.
 func (r *run) did(what string) { r.counts.Did[what]++ }
+
+// encoded is the encoding of a change, as it is sent.
+func encoded(d store.Delta, err error) ([]byte, error) {
+	if err != nil {
+		return nil, err
+	}
+	return d.Bytes()
+}

@@ -11,9 +11,9 @@ import (
 func growCounter(r *run, n *node, l *ledger) (c change) {
 	amount := 1 + r.clients.Int64N(5)
 	c.name, c.detail = "gcounter add", strconv.FormatInt(amount, 10)
-	c.delta, c.err = store.Update(n.replica.store, l.key, func(v *crdt.GCounter, by store.Writer) *crdt.GCounter {
+	c.delta, c.err = encoded(store.Update(n.replica.store, l.key, func(v *crdt.GCounter, by store.Writer) *crdt.GCounter {
 		return v.Add(by.Replica, uint64(amount))
-	})
+	}))
 	c.effect = l.increment(gcounter, n, amount)
 	return c
 }
@@ -25,9 +25,9 @@ func changeCounter(r *run, n *node, l *ledger) (c change) {
 		c.name, amount = "pncounter take", -amount
 	}
 	c.detail = strconv.FormatInt(amount, 10)
-	c.delta, c.err = store.Update(n.replica.store, l.key, func(v *crdt.PNCounter, by store.Writer) *crdt.PNCounter {
+	c.delta, c.err = encoded(store.Update(n.replica.store, l.key, func(v *crdt.PNCounter, by store.Writer) *crdt.PNCounter {
 		return v.Add(by.Replica, amount)
-	})
+	}))
 	c.effect = l.increment(pncounter, n, amount)
 	return c
 }
@@ -43,18 +43,18 @@ func (l *ledger) increment(c component, n *node, amount int64) shadow {
 func raiseMax(r *run, n *node, l *ledger) (c change) {
 	value := r.clients.Int64N(40)
 	c.name, c.detail = "max set", strconv.FormatInt(value, 10)
-	c.delta, c.err = store.Update(n.replica.store, l.key, func(v *crdt.MaxRegister[int64], _ store.Writer) *crdt.MaxRegister[int64] {
+	c.delta, c.err = encoded(store.Update(n.replica.store, l.key, func(v *crdt.MaxRegister[int64], _ store.Writer) *crdt.MaxRegister[int64] {
 		return v.Set(value)
-	})
+	}))
 	return n.moved(l, c, maxRegister, value)
 }
 
 func lowerMin(r *run, n *node, l *ledger) (c change) {
 	value := r.clients.Int64N(40)
 	c.name, c.detail = "min set", strconv.FormatInt(value, 10)
-	c.delta, c.err = store.Update(n.replica.store, l.key, func(v *crdt.MinRegister[int64], _ store.Writer) *crdt.MinRegister[int64] {
+	c.delta, c.err = encoded(store.Update(n.replica.store, l.key, func(v *crdt.MinRegister[int64], _ store.Writer) *crdt.MinRegister[int64] {
 		return v.Set(value)
-	})
+	}))
 	return n.moved(l, c, minRegister, value)
 }
 

@@ -11,9 +11,9 @@ func changeEWFlag(r *run, n *node, l *ledger) (c change) {
 	c.effect = removal(n.replica.live(l, ewflag))
 	if r.clients.chance(0.4) {
 		c.name = "ewflag disable"
-		c.delta, c.err = store.Update(n.replica.store, l.key, func(v *crdt.EWFlag, _ store.Writer) *crdt.EWFlag {
+		c.delta, c.err = encoded(store.Update(n.replica.store, l.key, func(v *crdt.EWFlag, _ store.Writer) *crdt.EWFlag {
 			return v.Disable()
-		})
+		}))
 		return c
 	}
 	c.name = "ewflag enable"

@@ -14,13 +14,13 @@ func (l *ledger) value() string { return fmt.Sprintf("v%d", len(l.marks)) }
 func setRegister(r *run, n *node, l *ledger) (c change) {
 	m := mark{component: lww, text: l.value()}
 	c.name, c.detail = "lww set", m.text
-	c.delta, c.err = store.Update(n.replica.store, l.key, func(v *crdt.LWWRegister[string], by store.Writer) *crdt.LWWRegister[string] {
+	c.delta, c.err = encoded(store.Update(n.replica.store, l.key, func(v *crdt.LWWRegister[string], by store.Writer) *crdt.LWWRegister[string] {
 		stamp := by.Stamp()
 		delta := v.Set(stamp, m.text)
 		m.stamp = delta.Timestamp()
 		r.stamped(l, stamp, m.stamp)
 		return delta
-	})
+	}))
 	c.effect.seen = bit(l.rank(m))
 	return c
 }
@@ -63,7 +63,7 @@ func changeLWWMap(r *run, n *node, l *ledger) (c change) {
 	if m.removal = r.clients.chance(0.35); m.removal {
 		c.name, m.text = "lwwmap remove", ""
 	}
-	c.delta, c.err = store.Update(n.replica.store, l.key, func(v *crdt.LWWMap[string, string], by store.Writer) (delta *crdt.LWWMap[string, string]) {
+	c.delta, c.err = encoded(store.Update(n.replica.store, l.key, func(v *crdt.LWWMap[string, string], by store.Writer) (delta *crdt.LWWMap[string, string]) {
 		stamp := by.Stamp()
 		if m.removal {
 			delta = v.Remove(stamp, m.place)
@@ -73,7 +73,7 @@ func changeLWWMap(r *run, n *node, l *ledger) (c change) {
 		m.stamp = delta.Timestamp(m.place)
 		r.stamped(l, stamp, m.stamp)
 		return delta
-	})
+	}))
 	c.effect.seen = bit(l.rank(m))
 	return c
 }

@@ -19,9 +19,9 @@ func (r *run) elements() []string {
 func growSet(r *run, n *node, l *ledger) (c change) {
 	elems := r.elements()
 	c.name, c.detail = "gset add", strings.Join(elems, " ")
-	c.delta, c.err = store.Update(n.replica.store, l.key, func(v *crdt.GSet[string], _ store.Writer) *crdt.GSet[string] {
+	c.delta, c.err = encoded(store.Update(n.replica.store, l.key, func(v *crdt.GSet[string], _ store.Writer) *crdt.GSet[string] {
 		return v.Add(elems...)
-	})
+	}))
 	for _, e := range elems {
 		id := l.fact(fact{component: gset, text: e}, func() int { return l.add(mark{component: gset, text: e}) })
 		c.effect = c.effect.union(l.news(n.replica.shadows[l.index], id))
@@ -41,9 +41,9 @@ func changeTwoPhase(r *run, n *node, l *ledger) (c change) {
 	for _, e := range elems {
 		c.effect = c.effect.union(l.news(n.replica.shadows[l.index], l.phase(e, remove)))
 	}
-	c.delta, c.err = store.Update(n.replica.store, l.key, func(v *crdt.TwoPhaseSet[string], _ store.Writer) *crdt.TwoPhaseSet[string] {
+	c.delta, c.err = encoded(store.Update(n.replica.store, l.key, func(v *crdt.TwoPhaseSet[string], _ store.Writer) *crdt.TwoPhaseSet[string] {
 		return write(v, elems...)
-	})
+	}))
 	return c
 }
 
@@ -88,9 +88,9 @@ func (p *replica) about(l *ledger, c component, elems []string) bitset {
 func removeFromSet(n *node, l *ledger, e string) (c change) {
 	c.name, c.detail = "orset remove", e
 	c.effect = removal(n.replica.about(l, orset, []string{e}))
-	c.delta, c.err = store.Update(n.replica.store, l.key, func(v *crdt.ORSet[string], _ store.Writer) *crdt.ORSet[string] {
+	c.delta, c.err = encoded(store.Update(n.replica.store, l.key, func(v *crdt.ORSet[string], _ store.Writer) *crdt.ORSet[string] {
 		return v.Remove(e)
-	})
+	}))
 	return c
 }
 
@@ -125,7 +125,7 @@ func changeLWWSet(r *run, n *node, l *ledger) (c change) {
 	}
 	c.detail = strings.Join(elems, " ")
 	var written []vclock.Timestamp
-	c.delta, c.err = store.Update(n.replica.store, l.key, func(v *crdt.LWWSet[string], by store.Writer) *crdt.LWWSet[string] {
+	c.delta, c.err = encoded(store.Update(n.replica.store, l.key, func(v *crdt.LWWSet[string], by store.Writer) *crdt.LWWSet[string] {
 		stamp := by.Stamp()
 		delta := write(v, stamp, elems...)
 		for _, e := range elems {
@@ -138,7 +138,7 @@ func changeLWWSet(r *run, n *node, l *ledger) (c change) {
 		}
 		r.stamped(l, stamp, written...)
 		return delta
-	})
+	}))
 	for i, e := range elems {
 		m := mark{component: lwwset, place: e, text: e, removal: remove, stamp: written[i]}
 		c.effect.seen = c.effect.seen.with(l.rank(m))

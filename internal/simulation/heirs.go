@@ -47,18 +47,18 @@ func (r *run) operateHeritage(n *node) {
 	case key == "c":
 		h.counted[n]++
 		r.did("heritage counted")
-		delta, err = store.Update(n.replica.store, key, func(c *crdt.PNCounter, by store.Writer) *crdt.PNCounter { return c.Add(by.Replica, 1) })
+		delta, err = encoded(store.Update(n.replica.store, key, func(c *crdt.PNCounter, by store.Writer) *crdt.PNCounter { return c.Add(by.Replica, 1) }))
 	case p < 0.6:
 		e := &element{key, fmt.Sprint("e", len(h.elements)), n}
 		h.elements = append(h.elements, e)
 		r.did("heritage added")
-		delta, err = store.Update(n.replica.store, key, func(s *crdt.ORSet[string], by store.Writer) *crdt.ORSet[string] { return s.Add(by.Replica, e.name) })
+		delta, err = encoded(store.Update(n.replica.store, key, func(s *crdt.ORSet[string], by store.Writer) *crdt.ORSet[string] { return s.Add(by.Replica, e.name) }))
 	case p < 0.7:
 		for _, e := range n.replica.shown(key) {
 			h.removed[e] = append(h.removed[e], n)
 		}
 		r.did("heritage deleted")
-		delta, err = n.replica.store.Delete(key)
+		delta, err = encoded(n.replica.store.Delete(key))
 	default:
 		all := n.replica.shown(key)
 		if len(all) == 0 {
@@ -67,7 +67,7 @@ func (r *run) operateHeritage(n *node) {
 		e := all[r.clients.IntN(len(all))]
 		h.removed[e] = append(h.removed[e], n)
 		r.did("heritage removed")
-		delta, err = store.Update(n.replica.store, key, func(s *crdt.ORSet[string], _ store.Writer) *crdt.ORSet[string] { return s.Remove(e) })
+		delta, err = encoded(store.Update(n.replica.store, key, func(s *crdt.ORSet[string], _ store.Writer) *crdt.ORSet[string] { return s.Remove(e) }))
 	}
 	if err != nil {
 		r.fail(errorUnexplained, key, "at %s: %v", n.id, err)

@@ -86,7 +86,7 @@ func reset[P interface {
 	crdt.State[P]
 	Reset() P
 }](s *store.Store, key string) ([]byte, error) {
-	return store.Update(s, key, func(v P, _ store.Writer) P { return v.Reset() })
+	return encoded(store.Update(s, key, func(v P, _ store.Writer) P { return v.Reset() }))
 }
 
 // chooseKinds is what clients keep under one key: up to three kinds, or two where

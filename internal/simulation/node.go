@@ -82,35 +82,10 @@ func (r *run) crash(n *node) {
 	r.abandon(n)
 }
 
-// restart brings a node back under its identity, with a store that was read from
-// what is durable: the state of every key, and how far its clock had come. Where
-// there are records the store is durable as a whole, with what it promised.
+// restart brings a node back with its store, which is durable as a whole.
 func (r *run) restart(n *node) {
 	r.trace.say(r.now, n.index, "restarts")
-	if r.plan.collects {
-		r.wake(n)
-		return
-	}
-	old := n.replica
-	n.replica = r.newReplica(n, old.store.Replica())
-	n.replica.store.Clock().Floor(old.store.Clock().Last())
-	for key := range old.store.Index().All() {
-		r.recover(n, old, key)
-	}
-	if got, want := n.replica.store.Index().Root(), old.store.Index().Root(); got != want {
-		r.fail(modelDiffers, "", "a restart changed the root of %s", n.id)
-	}
 	r.wake(n)
-}
-
-func (r *run) recover(n *node, old *replica, key string) {
-	state, err := old.Load(r.ctx, key)
-	if err == nil {
-		_, err = n.replica.Merge(r.ctx, key, state)
-	}
-	if err != nil {
-		r.fail(errorUnexplained, key, "restart: %v", err)
-	}
 }
 
 // restartEmpty brings a node back that has lost its disk: it has nothing, and is

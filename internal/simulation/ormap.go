@@ -223,13 +223,13 @@ func removeFields(r *run, n *node, l *ledger, p path) change {
 	}
 	c := change{name: fmt.Sprintf("ormap %s at depth %d", name, len(p)), detail: place}
 	c.effect = removal(n.replica.liveWhere(l, ormap, under))
-	c.delta, c.err = store.Update(n.replica.store, l.key, func(v *crdt.ORMap[string], _ store.Writer) *crdt.ORMap[string] {
+	c.delta, c.err = encoded(store.Update(n.replica.store, l.key, func(v *crdt.ORMap[string], _ store.Writer) *crdt.ORMap[string] {
 		f, key := p.in(v)
 		if whole {
 			return f.Remove(key)
 		}
 		return f.Map(key).Reset()
-	})
+	}))
 	if !c.effect.empty() && n.replica.misses(l, under) {
 		r.did(races(p))
 	}

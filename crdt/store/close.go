@@ -1,0 +1,46 @@
+package store
+
+import "errors"
+
+// Close ends the store: calls that are under way come to their end, later ones fail with [ErrClosed], ranges over what
+// happens ([Store.Watch], [Store.Updates]) end, and what was written is durable. It says in the backend that the identity
+// is free again, and closes it. An error says that not all of that could be done; what was acknowledged is on disk as far as
+// Config.Sync says. A second Close does nothing. A store in memory may be closed, too, and has nothing to lose by it but itself.
+func (s *Store) Close() error {
+	first, why := s.stop()
+	s.hub.end()
+	if s.disk == nil || !s.life.closing.CompareAndSwap(false, true) {
+		return nil
+	}
+	s.disk.quiet()
+	s.index.rebuilding.Wait()
+	if first {
+		why = s.farewell()
+	}
+	s.reports.deliver()
+	return errors.Join(why, s.disk.backend.Close())
+}
+
+// quiet stops the timer. One that has gone off finds the store ended.
+func (d *disk) quiet() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.timer != nil {
+		d.timer.Stop()
+	}
+}
+
+// farewell writes down that the identity is free, and what all rows add up to.
+func (s *Store) farewell() error {
+	h := s.head(s.era.Load())
+	h.closed = true
+	ops := []Op{{OpSet, []byte{spaceHead}, h.encode()}, {Kind: OpDelete, Key: []byte{spaceSummary}}}
+	if !s.index.doubt.Load() {
+		s.index.mu.Lock()
+		defer s.index.mu.Unlock()
+		s.flush()
+		sum := summary{keys: s.index.tree.Len(), root: s.index.tree.Root()}
+		ops[1] = Op{OpSet, []byte{spaceSummary}, sum.encode()}
+	}
+	return s.force(ops...)
+}

@@ -1,0 +1,202 @@
+package store
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/eventual-go/eventual/vclock"
+)
+
+// A disk is how a store uses its backend. All of it is nil for a store in memory.
+type disk struct {
+	backend Backend
+	place   string
+	each    bool          // every write waits until it is durable
+	every   time.Duration // otherwise, what is written is durable after that; 0 if whenever the backend likes
+
+	mu    sync.Mutex
+	timer *time.Timer // runs while something waits to be synced
+
+	floorMu sync.Mutex
+	floor   atomic.Int64 // no stamp that was written is later
+}
+
+// A batch is a number of steps in the making. It is reused.
+type batch struct {
+	ops []Op
+	buf []byte
+}
+
+var batches = sync.Pool{New: func() any { return new(batch) }}
+
+func newBatch() *batch { return batches.Get().(*batch) }
+
+func (b *batch) release() {
+	const large = 64 << 10
+	clear(b.ops)
+	b.ops, b.buf = b.ops[:0], b.buf[:0]
+	if cap(b.buf) <= large {
+		batches.Put(b)
+	}
+}
+
+// grow appends to the buffer and returns what was appended. What was returned before stays valid.
+func (b *batch) grow(add func(buf []byte) []byte) []byte {
+	n := len(b.buf)
+	b.buf = add(b.buf)
+	return b.buf[n:len(b.buf):len(b.buf)]
+}
+
+func (b *batch) key(space byte, e *entry) []byte {
+	return b.grow(func(buf []byte) []byte { return appendKey(buf, space, e.tenure, e.key) })
+}
+
+func (b *batch) add(kind OpKind, key, value []byte) { b.ops = append(b.ops, Op{kind, key, value}) }
+
+// save writes a change of the locked entry to disk: delta joins what is there, and if there is none all is written. The
+// Commit is nil if nobody is going to wait, or has to.
+func (s *Store) save(e *entry, delta []byte, wait bool) (Commit, error) {
+	if s.disk == nil {
+		return nil, nil
+	}
+	b := newBatch()
+	defer b.release()
+	if err := s.put(b, e, delta); err != nil {
+		return nil, err
+	}
+	return s.apply(b, wait)
+}
+
+// put adds a change of the locked entry to a batch, and its row.
+func (s *Store) put(b *batch, e *entry, delta []byte) error {
+	if len(delta) == 0 || e.unsaved {
+		whole, err := e.encode(nil)
+		if err != nil {
+			e.unsaved = true
+			return err
+		}
+		e.unsaved = false
+		s.cache.resize(e, len(whole))
+		b.add(OpSet, b.key(spaceValue, e), whole)
+	} else {
+		s.cache.resize(e, e.size+len(delta))
+		b.add(OpJoin, b.key(spaceValue, e), delta)
+	}
+	hi, lo, err := e.value.Fingerprint(s.index.hash)
+	if err != nil {
+		e.unsaved = true
+		b.ops = b.ops[:len(b.ops)-1]
+		return &EncodeError{Key: e.key, Err: err}
+	}
+	r := e.row(hi, lo)
+	b.add(OpSet, b.key(spaceRow, e), b.grow(r.appendTo))
+	return nil
+}
+
+// erase takes a key from the disk.
+func (s *Store) erase(e *entry) error {
+	if s.disk == nil {
+		return nil
+	}
+	b := newBatch()
+	defer b.release()
+	b.add(OpDelete, b.key(spaceValue, e), nil)
+	b.add(OpDelete, b.key(spaceRow, e), nil)
+	_, err := s.write(b, false)
+	return err
+}
+
+// apply writes a batch as the store's policy says.
+func (s *Store) apply(b *batch, wait bool) (Commit, error) {
+	d := s.disk
+	if err := s.coverClock(); err != nil {
+		return nil, err
+	}
+	c, err := s.write(b, wait && d.each)
+	if err == nil && !d.each && d.every > 0 {
+		s.syncSoon()
+	}
+	return c, err
+}
+
+// write applies a batch. An error is final.
+func (s *Store) write(b *batch, sync bool) (Commit, error) {
+	c, err := s.disk.backend.Apply(b.ops, sync)
+	if err != nil {
+		return nil, s.fail(err)
+	}
+	return c, nil
+}
+
+// await waits until a write is durable, if anybody has to.
+func (s *Store) await(c Commit) error {
+	if c == nil {
+		return nil
+	}
+	if err := c.Wait(); err != nil {
+		return s.fail(err)
+	}
+	return nil
+}
+
+// force writes steps and waits until they are durable, whatever the policy.
+func (s *Store) force(ops ...Op) error {
+	c, err := s.write(&batch{ops: ops}, true)
+	if err != nil {
+		return err
+	}
+	return s.await(c)
+}
+
+// clockLease is how far ahead of the stamps the moment is that is written down. A store that is opened begins there.
+const clockLease = int64(time.Second)
+
+// coverClock writes down a moment that is later than all stamps so far, before any of them is written.
+func (s *Store) coverClock() error {
+	d := s.disk
+	if s.clock.Last().Wall <= d.floor.Load() {
+		return nil
+	}
+	d.floorMu.Lock()
+	defer d.floorMu.Unlock()
+	last := s.clock.Last().Wall
+	if last <= d.floor.Load() {
+		return nil
+	}
+	floor := last + min(clockLease, 1<<63-1-last)
+	b := newBatch()
+	defer b.release()
+	b.add(OpSet, []byte{spaceClock}, appendMoment(nil, floor))
+	if _, err := s.write(b, false); err != nil {
+		return err
+	}
+	d.floor.Store(floor)
+	return nil
+}
+
+// syncSoon has what was written synced after a while, once.
+func (s *Store) syncSoon() {
+	d := s.disk
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.timer == nil {
+		d.timer = time.AfterFunc(d.every, s.syncNow)
+	}
+}
+
+func (s *Store) syncNow() {
+	if s.begin() != nil {
+		return
+	}
+	defer s.end()
+	s.disk.mu.Lock()
+	s.disk.timer = nil
+	s.disk.mu.Unlock()
+	_ = s.force() // an error ends the store
+}
+
+// floorOf is the timestamp that a store begins after.
+func floorOf(wall int64) vclock.Timestamp {
+	return vclock.Timestamp{Wall: wall, Logical: 1<<32 - 1}
+}

@@ -1,0 +1,89 @@
+package store
+
+import (
+	"encoding/binary"
+
+	"github.com/eventual-go/eventual/merkle"
+)
+
+// verify looks whether the rows can be relied on: they are hashed as this store hashes, and add up to what they did
+// when it was closed. After a crash nothing says what they add up to; each was written together with its value then.
+func (s *Store) verify(h *head) error {
+	sum, err := s.readSummary()
+	if err != nil {
+		return err
+	}
+	x := s.index
+	present := summary{keys: x.tree.Len(), root: x.tree.Root()}
+	if h.check != x.check || h.closed && sum != present {
+		x.doubt.Store(true)
+	}
+	if x.doubt.Load() {
+		x.tree = merkle.New(x.tree.Hasher())
+	}
+	return nil
+}
+
+func (s *Store) readSummary() (summary, error) {
+	b, err := s.disk.backend.Get([]byte{spaceSummary})
+	if err != nil || len(b) != 24 {
+		return summary{keys: -1}, err
+	}
+	sum := summary{keys: int(binary.BigEndian.Uint64(b))}
+	sum.root.Hi, sum.root.Lo = binary.BigEndian.Uint64(b[8:]), binary.BigEndian.Uint64(b[16:])
+	return sum, nil
+}
+
+// checked is what tells the secret of the rows, if all of them are of it.
+func (x *index) checked() merkle.Fingerprint {
+	if x.doubt.Load() {
+		return merkle.Fingerprint{}
+	}
+	return x.check
+}
+
+// rebuild has all rows made again from the values, if they are in doubt.
+func (s *Store) rebuild() {
+	if !s.index.doubt.Load() {
+		return
+	}
+	s.index.rebuilding.Go(func() {
+		for key := range s.table.all() {
+			if s.reindex(key) != nil {
+				return // the store has ended, or the next one that opens it will do that again
+			}
+		}
+		if s.begin() != nil {
+			return
+		}
+		defer s.end()
+		s.turning.Lock()
+		defer s.turning.Unlock()
+		s.index.doubt.Store(false)
+		_ = s.persist(s.era.Load())
+	})
+}
+
+// reindex makes the row of a key again.
+func (s *Store) reindex(key string) error {
+	if err := s.begin(); err != nil {
+		return err
+	}
+	defer s.end()
+	e, _, err := s.lookup(key)
+	if e == nil || err != nil {
+		return err
+	}
+	defer e.mu.Unlock()
+	hi, lo, err := e.value.Fingerprint(s.index.hash)
+	if err != nil {
+		return nil // it cannot be in the index
+	}
+	s.table.touched(e, s.now)
+	b := newBatch()
+	defer b.release()
+	r := e.row(hi, lo)
+	b.add(OpSet, b.key(spaceRow, e), b.grow(r.appendTo))
+	_, err = s.write(b, false)
+	return err
+}
