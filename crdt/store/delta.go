@@ -6,14 +6,20 @@ type Delta struct {
 	key   string
 	at    stamp
 	value []byte // encoded
+	state []byte // or the whole
 }
 
 // IsZero reports whether nothing has changed.
-func (d Delta) IsZero() bool { return len(d.value) == 0 }
+func (d Delta) IsZero() bool { return len(d.value)+len(d.state) == 0 }
 
-// Key is under which key it is to be merged.
+// Key is under which key it is to be merged. That of a batch has those of the other keys in it.
 func (d Delta) Key() string { return d.key }
 
 // Bytes returns the delta in encoded form, as [Store.Merge] takes it: nothing for the zero Delta. The bytes belong to
 // the caller.
-func (d Delta) Bytes() ([]byte, error) { return d.at.seal(d.value), nil }
+func (d Delta) Bytes() ([]byte, error) {
+	if d.state != nil {
+		return d.state, nil
+	}
+	return d.at.seal(d.value), nil
+}

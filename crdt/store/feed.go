@@ -43,6 +43,36 @@ func (h *hub) publish(key string, at stamp, delta []byte, local bool) {
 	}
 }
 
+// publishAll is publish for changes that are one: whoever keeps deltas keeps them as one, under the first key.
+func (h *hub) publishAll(g *group, items []item) {
+	feeds := h.feeds.Load()
+	if feeds == nil {
+		return
+	}
+	whole := false
+	for _, f := range *feeds {
+		whole = whole || f.deltas
+	}
+	var state []byte
+	var keys []string
+	if whole && g.local && len(items) > 0 {
+		state = bundled(g.era.at, items[0].key, items)
+		for _, it := range items[1:] {
+			keys = append(keys, it.key)
+		}
+	}
+	for _, f := range *feeds {
+		if f.deltas && g.local && len(items) > 0 {
+			f.offerAll(items[0].key, state, keys)
+		}
+		for i, e := range g.entries {
+			if _, encoded := find(items, e.key); f.wants(e.key, g.local) && (!f.deltas && encoded || g.begun[i] && !encoded && e.unsaved) {
+				f.offer(e.key, nil)
+			}
+		}
+	}
+}
+
 // follow adds f until ctx ends or the returned function is called.
 func (h *hub) follow(ctx context.Context, f *feed) (stop func()) {
 	h.edit(func(fs []*feed) []*feed {
@@ -101,6 +131,7 @@ type feed struct {
 // A backlog is what waits under one key of a feed.
 type backlog struct {
 	deltas [][]byte
+	also   []string // keys that have a part in them, too
 	size   int
 	lost   bool // too much, or not to be had as a delta: the reader loads the state
 }
@@ -127,18 +158,30 @@ func (f *feed) wants(key string, local bool) bool {
 // offer queues a change. It takes no lock but the feed's own and never waits for
 // the reader.
 func (f *feed) offer(key string, delta []byte) {
-	if f.enqueue(key, delta) {
+	if f.enqueue(key, delta, nil) {
+		f.signal()
+	}
+}
+
+// offerAll queues a delta under key that has parts of other keys.
+func (f *feed) offerAll(key string, delta []byte, also []string) {
+	if f.enqueue(key, delta, also) {
 		f.signal()
 	}
 }
 
 // enqueue reports whether the key was not yet waiting.
-func (f *feed) enqueue(key string, delta []byte) (fresh bool) {
+func (f *feed) enqueue(key string, delta []byte, also []string) (fresh bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.closed {
 		return false
 	}
+	return f.line(key, delta, also)
+}
+
+// line is enqueue with the lock held.
+func (f *feed) line(key string, delta []byte, also []string) (fresh bool) {
 	b, waiting := f.pending[key]
 	if !waiting {
 		if f.deltas {
@@ -148,23 +191,36 @@ func (f *feed) enqueue(key string, delta []byte) (fresh bool) {
 		f.order = append(f.order, key)
 	}
 	if f.deltas {
-		f.keep(b, delta)
+		f.keep(b, delta, also)
 	}
 	return !waiting
 }
 
 // keep adds a copy of delta to b, or gives up all deltas of b where that would
-// pass a bound.
-func (f *feed) keep(b *backlog, delta []byte) {
+// pass a bound; then the states of all keys that had a part in them are to be loaded.
+func (f *feed) keep(b *backlog, delta []byte, also []string) {
+	if b.lost {
+		f.give(also)
+		return
+	}
+	b.also = append(b.also, also...)
 	switch {
-	case b.lost:
 	case delta == nil, f.bytes+len(delta) > f.maxBytes, b.size+len(delta) > f.maxKey:
 		f.bytes -= b.size
+		also = b.also
 		*b = backlog{lost: true}
+		f.give(also)
 	default:
 		b.deltas = append(b.deltas, slices.Clone(delta))
 		b.size += len(delta)
 		f.bytes += len(delta)
+	}
+}
+
+// give gives up the deltas of keys.
+func (f *feed) give(keys []string) {
+	for _, key := range keys {
+		f.line(key, nil, nil)
 	}
 }
 

@@ -18,33 +18,6 @@ func encodeDelta[P crdt.State[P]](k *crdt.Kinds, by Writer, delta P) ([]byte, er
 	return v.AppendBinary(make([]byte, 0, 64))
 }
 
-// joinDeltas joins deltas in one pass, at O(their sizes). It returns nil if that fails, or
-// if they are of several generations, which says the same as a delta that was lost.
-func joinDeltas(k *crdt.Kinds, deltas [][]byte) []byte {
-	if len(deltas) == 1 {
-		return deltas[0]
-	}
-	var whole crdt.Value
-	var all stamp
-	for i, delta := range deltas {
-		at, value, err := unseal(delta)
-		if err != nil || i > 0 && at != all {
-			return nil // what was written before the store was emptied is not to come along
-		}
-		all = at
-		v, err := k.Decode(value)
-		if err != nil {
-			return nil
-		}
-		whole.Merge(v)
-	}
-	value, err := whole.AppendBinary(nil)
-	if err != nil {
-		return nil
-	}
-	return all.seal(value)
-}
-
 // known fails if k has no kind for P.
 func known[P crdt.State[P]](k *crdt.Kinds) error {
 	var none P

@@ -12,7 +12,8 @@ import (
 // encoded part of it that was new here: empty when nothing was, and then nobody is
 // notified and the index stays as it is. The state is not kept and may be reused;
 // the result belongs to the caller. It costs O(state), whatever the size of what
-// the key holds.
+// the key holds. The delta of a [Batch] is joined into all of its keys in one step, or refused as a whole, whatever the
+// key; what was new of it is such a delta again.
 //
 // A refused state changes nothing. Refused are bytes that do not decode
 // (*[crdt.CorruptError], [crdt.ErrVersion] and the like), a state with a
@@ -42,6 +43,9 @@ func (s *Store) merge(key string, state []byte) (novel []byte, c Commit, err err
 	if len(state) == 0 {
 		return nil, nil, nil
 	}
+	if isBundle(state) {
+		return s.mergeBundle(key, state)
+	}
 	at, value, err := unseal(state)
 	if err != nil {
 		return nil, nil, fmt.Errorf("store: merge %q: %w", key, err)
@@ -53,8 +57,13 @@ func (s *Store) merge(key string, state []byte) (novel []byte, c Commit, err err
 	if err := s.meet(at); err != nil {
 		return nil, nil, err
 	}
+	return s.unseen(func() ([]byte, Commit, error) { return s.mergeInto(key, at, in) })
+}
+
+// unseen merges, after the store has rotated if it must.
+func (s *Store) unseen(merge func() ([]byte, Commit, error)) ([]byte, Commit, error) {
 	for {
-		novel, c, err = s.mergeInto(key, at, in)
+		novel, c, err := merge()
 		seen, ok := err.(*seenError)
 		if !ok {
 			return novel, c, err

@@ -36,9 +36,11 @@ type item struct {
 	value []byte
 }
 
+func compareItem(it item, key string) int { return cmp.Compare(it.key, key) }
+
 // find returns the value of a key in items, which are in ascending order.
 func find(items []item, key string) (value []byte, ok bool) {
-	i, ok := slices.BinarySearchFunc(items, key, func(it item, key string) int { return cmp.Compare(it.key, key) })
+	i, ok := slices.BinarySearchFunc(items, key, compareItem)
 	if !ok {
 		return nil, false
 	}

@@ -46,7 +46,8 @@ func (s *Store) Watch(ctx context.Context, prefix string) iter.Seq[string] {
 // one key) the delta is nil, which says: load the state of this key yourself. A
 // delta is also nil when fn panicked in an Update, when it could not be encoded, or
 // when the store came to another [Store.Generation] between two. Keys come in the order
-// in which they first became pending. The bytes yielded belong to the caller.
+// in which they first became pending. The deltas of a [Batch] come as one, under one of its keys: it is merged like
+// any other. The bytes yielded belong to the caller.
 //
 // Registration, end and locking are those of [Store.Watch].
 func (s *Store) Updates(ctx context.Context) iter.Seq2[string, []byte] {
@@ -56,7 +57,7 @@ func (s *Store) Updates(ctx context.Context) iter.Seq2[string, []byte] {
 		defer stop()
 		for {
 			key, b, ok := f.next(ctx)
-			if !ok || !yield(key, s.joined(b)) {
+			if !ok || !yield(key, s.joined(key, b)) {
 				return
 			}
 		}
@@ -65,9 +66,9 @@ func (s *Store) Updates(ctx context.Context) iter.Seq2[string, []byte] {
 
 // joined is what waited under one key as one delta, or nil where it was given up.
 // It runs in the reader's goroutine, so that a burst costs its writers no joins.
-func (s *Store) joined(b *backlog) []byte {
+func (s *Store) joined(key string, b *backlog) []byte {
 	if b.lost {
 		return nil
 	}
-	return joinDeltas(s.kinds, b.deltas)
+	return joinDeltas(s.kinds, key, b.deltas)
 }
