@@ -16,7 +16,9 @@ func counting(b *store.Batch, key string, n int64) {
 }
 
 func inserting(b *store.Batch, key string, elements ...string) {
-	store.Put(b, key, func(s *crdt.ORSet[string], by store.Writer) *crdt.ORSet[string] { return s.Add(by.Replica, elements...) })
+	store.Put(b, key, func(s *crdt.ORSet[string], by store.Writer) *crdt.ORSet[string] {
+		return s.Add(by.Replica, elements...)
+	})
 }
 
 // The delta of a batch is merged as one, under any key, and what is new of it is such a delta again.
@@ -224,7 +226,9 @@ func ExampleStore_Apply() {
 	s := store.New(store.Config{})
 	var order store.Batch
 	store.Put(&order, "stock/tea", func(c *crdt.PNCounter, by store.Writer) *crdt.PNCounter { return c.Add(by.Replica, -1) })
-	store.Put(&order, "orders", func(o *crdt.ORSet[string], by store.Writer) *crdt.ORSet[string] { return o.Add(by.Replica, "tea for Ada") })
+	store.Put(&order, "orders", func(o *crdt.ORSet[string], by store.Writer) *crdt.ORSet[string] {
+		return o.Add(by.Replica, "tea for Ada")
+	})
 	if _, err := s.Apply(&order); err != nil {
 		fmt.Println(err)
 	}

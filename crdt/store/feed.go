@@ -114,6 +114,7 @@ func (h *hub) edit(change func([]*feed) []*feed) {
 type feed struct {
 	prefix   string
 	deltas   bool // local updates with their deltas; otherwise the keys of every change
+	maxKeys  int  // that wait, without their deltas; past it all of them count as changed
 	maxBytes int  // of all deltas that wait
 	maxKey   int  // of the deltas of one key that wait
 
@@ -125,7 +126,8 @@ type feed struct {
 	pending map[string]*backlog
 	order   []string // keys of pending from head on, oldest first
 	head    int
-	bytes   int // sum of the sizes of pending
+	all     bool // all keys that start with prefix may have changed
+	bytes   int  // sum of the sizes of pending
 }
 
 // A backlog is what waits under one key of a feed.
@@ -136,9 +138,10 @@ type backlog struct {
 	lost   bool // too much, or not to be had as a delta: the reader loads the state
 }
 
-func newFeed(prefix string) *feed {
+func newFeed(prefix string, maxKeys int) *feed {
 	return &feed{
 		prefix:  prefix,
+		maxKeys: maxKeys,
 		wake:    make(chan struct{}, 1),
 		done:    make(chan struct{}),
 		pending: make(map[string]*backlog),
@@ -146,7 +149,7 @@ func newFeed(prefix string) *feed {
 }
 
 func newDeltaFeed(maxBytes int) *feed {
-	f := newFeed("")
+	f := newFeed("", 0)
 	f.deltas, f.maxBytes, f.maxKey = true, maxBytes, maxBytes/8
 	return f
 }
@@ -183,6 +186,11 @@ func (f *feed) enqueue(key string, delta []byte, also []string) (fresh bool) {
 // line is enqueue with the lock held.
 func (f *feed) line(key string, delta []byte, also []string) (fresh bool) {
 	b, waiting := f.pending[key]
+	if !waiting && !f.deltas && len(f.pending) >= f.maxKeys {
+		f.pending, f.order, f.head = make(map[string]*backlog), nil, 0
+		fresh, f.all = !f.all, true
+		return fresh
+	}
 	if !waiting {
 		if f.deltas {
 			b = new(backlog)
@@ -249,9 +257,16 @@ func (f *feed) next(ctx context.Context) (string, *backlog, bool) {
 	return "", nil, false
 }
 
+// allChanged is what is taken in place of more keys than are kept.
+var allChanged = new(backlog)
+
 func (f *feed) take() (string, *backlog, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.all {
+		f.all = false
+		return f.prefix, allChanged, true
+	}
 	if f.head == len(f.order) {
 		return "", nil, false
 	}

@@ -20,6 +20,12 @@ type shard struct {
 	mu      sync.RWMutex
 	entries map[string]*entry
 
+	listed  bool     // the keys are kept in order, because somebody has asked
+	sorted  []string // in order, those that were dropped since among them
+	recent  []string // in order, those that are not among sorted
+	added   []string // in no order, those that came after that
+	dropped int      // of all these, about
+
 	dirtyMu sync.Mutex
 	dirty   []*entry             // each entry whose dirty flag is set, once
 	buried  map[*entry]time.Time // those that show nothing, and when they were last written to
@@ -99,6 +105,7 @@ func (sh *shard) insert(key string) *entry {
 	key = strings.Clone(key) // it stays, what it was cut from need not
 	e := &entry{key: key}
 	sh.entries[key] = e
+	sh.list(key)
 	return e
 }
 
@@ -119,6 +126,9 @@ func (t *table) discard(e *entry) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	delete(sh.entries, e.key)
+	if sh.listed {
+		sh.dropped++
+	}
 }
 
 // touched records that the value of the locked entry changed: whether there is

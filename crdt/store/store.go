@@ -71,6 +71,10 @@ type Config struct {
 	// Events are told of what happens. All are optional.
 	Events Events
 
+	// MaxWatched bounds the keys that wait in one [Store.Watch] range; past it they are replaced by one that stands for
+	// all. If zero, 65,536.
+	MaxWatched int
+
 	// MaxPending bounds the bytes of deltas that wait in one [Store.Updates] range;
 	// past it a delta is replaced by nil. If zero, 8 MiB.
 	MaxPending int
@@ -86,6 +90,7 @@ type Store struct {
 	fresh      func() vclock.ReplicaID
 	events     Events
 	maxPending int
+	maxWatched int
 	retain     int
 	table      table
 	index      *index
@@ -124,6 +129,7 @@ func newStore(cfg Config) *Store {
 		fresh:      cfg.NewReplica,
 		events:     cfg.Events,
 		maxPending: cmp.Or(cfg.MaxPending, 8<<20),
+		maxWatched: cmp.Or(cfg.MaxWatched, 1<<16),
 		retain:     cmp.Or(cfg.Retain, 16<<20),
 		index:      newIndex(cfg.Secret),
 	}

@@ -125,7 +125,10 @@ func TestKeysAreSortedLiveAndUnderTheirPrefix(t *testing.T) {
 	remove(t, s, "b/2")
 	require.Equal(t, []string{"", "a/1", "a/10", "b", "b/1", "\xff"}, slices.Collect(s.Keys("")))
 	require.Equal(t, []string{"b", "b/1"}, slices.Collect(s.Keys("b")))
-	require.Equal(t, []string{"a/1"}, first(1, s.Keys("a")))
+	for key := range s.Keys("a") {
+		require.Equal(t, "a/1", key)
+		break
+	}
 	require.Equal(t, 6, s.Len())
 	for key := range s.Keys("a") { // the body may call the store
 		remove(t, s, key)

@@ -11,24 +11,27 @@ import (
 //
 // Registration happens at the call, not when the range begins: whoever calls
 // Watch, then reads, then ranges misses nothing. A key that changes again before
-// it was yielded is yielded once, so what is pending is bounded by the number of
-// distinct keys and a slow range delays no writer. What is yielded is a hint to
+// it was yielded is yielded once. Once more keys wait than Config.MaxWatched, they
+// are replaced by one: the prefix itself, with all being true, which says to read everything
+// again that starts with it. So what is pending is bounded, nothing is lost, and a slow range
+// delays no writer. What is yielded is a hint to
 // look, not a value: the state read afterwards is at least as new as the change.
 // Keys come in the order in which they first became pending.
 //
-// The watch ends when ctx ends, also if it is never ranged over, or when the
-// range is left. A watch serves one range; a second one yields nothing. The loop
+// The watch ends when ctx ends, also if it is never ranged over, when the
+// range is left, or when the store is closed. A watch serves one range; a second one yields nothing. The loop
 // body runs with no lock held and may call the store.
 //
-// Each change costs every open watch one prefix comparison.
-func (s *Store) Watch(ctx context.Context, prefix string) iter.Seq[string] {
-	f := newFeed(prefix)
+// Each change costs every open watch one prefix comparison. That a key has expired is no change: it is one when it
+// is swept.
+func (s *Store) Watch(ctx context.Context, prefix string) iter.Seq2[string, bool] {
+	f := newFeed(prefix, s.maxWatched)
 	stop := s.hub.follow(ctx, f)
-	return func(yield func(string) bool) {
+	return func(yield func(key string, all bool) bool) {
 		defer stop()
 		for {
-			key, _, ok := f.next(ctx)
-			if !ok || !yield(key) {
+			key, b, ok := f.next(ctx)
+			if !ok || !yield(key, b == allChanged) {
 				return
 			}
 		}

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"slices"
 	"strconv"
@@ -16,7 +17,7 @@ import (
 )
 
 // first takes n items of a sequence of keys.
-func first(n int, seq iter.Seq[string]) []string {
+func first(n int, seq iter.Seq2[string, bool]) []string {
 	var got []string
 	for key := range seq {
 		if got = append(got, key); len(got) == n {
@@ -109,7 +110,7 @@ func TestWatchWaitsAndEndsWithItsContext(t *testing.T) {
 		<-ended
 		require.Equal(t, []string{"one", "two"}, got)
 		add(t, s, "three", 1)
-		require.Empty(t, slices.Collect(watch), "the watch is over")
+		require.Empty(t, first(-1, watch), "the watch is over")
 	})
 }
 
@@ -120,7 +121,7 @@ func TestWatchYieldsNothingOnceItsContextEnded(t *testing.T) {
 	updates := s.Updates(ctx)
 	add(t, s, "k", 1)
 	cancel()
-	require.Empty(t, slices.Collect(watch))
+	require.Empty(t, first(-1, watch))
 	for key := range updates {
 		t.Errorf("yielded %q", key)
 	}
@@ -132,7 +133,7 @@ func TestWatchServesOneRange(t *testing.T) {
 	add(t, s, "k", 1)
 	require.Equal(t, []string{"k"}, first(1, watch))
 	add(t, s, "k", 1)
-	require.Empty(t, slices.Collect(watch))
+	require.Empty(t, first(-1, watch))
 }
 
 func TestUpdatesYieldLocalDeltasInOrder(t *testing.T) {
@@ -250,4 +251,28 @@ func TestSlowRangesBlockNobody(t *testing.T) {
 		synctest.Wait()
 		close(release)
 	})
+}
+
+// A watcher that is slow is told to read everything again, once, and then hears of what changes after that.
+func TestASlowWatcherReadsAllAgain(t *testing.T) {
+	s := store.New(store.Config{MaxWatched: 3})
+	watch := s.Watch(t.Context(), "a/")
+	for i := range 10 {
+		add(t, s, fmt.Sprint("a/", i), 1)
+		add(t, s, fmt.Sprint("b/", i), 1)
+	}
+	type change struct {
+		key string
+		all bool
+	}
+	var got []change
+	for key, all := range watch {
+		if got = append(got, change{key, all}); all {
+			add(t, s, "a/after", 1)
+		}
+		if len(got) == 4 {
+			break
+		}
+	}
+	require.Equal(t, []change{{"a/", true}, {"a/8", false}, {"a/9", false}, {"a/after", false}}, got)
 }
