@@ -32,6 +32,7 @@
 //	Log            entries, in order      all entries are kept, in one order that respects causality
 //	BoundedCounter a sum that stays >= 0  all count: each was covered by rights that its replica held
 //	ORMap          fields, nested         a removal takes away exactly what it saw under a field, at any depth
+//	Expiry         a key's deadline       the latest timestamp wins; a reset takes away the deadline that it saw
 //
 // Which one? Count with a counter, collect in a set. For one value of which the last may win take LWWRegister: a
 // title, a setting. Where a lost write would hurt take MVRegister and let the reader decide. What must never be

@@ -14,7 +14,7 @@ type form struct {
 // version is the format version of every type so far.
 const version = 1
 
-// Other types have theirs beside them, up to 17; 63 is that of [Contexts].
+// Other types have theirs beside them, up to 18; 63 is that of [Contexts].
 var (
 	formGCounter    = form{"gcounter", 1}
 	formPNCounter   = form{"pncounter", 2}

@@ -36,6 +36,7 @@ func decoders() map[string]func(b []byte) error {
 		"Log":            new(crdt.Log[string]).UnmarshalBinary,
 		"BoundedCounter": new(crdt.BoundedCounter).UnmarshalBinary,
 		"ORMap":          new(crdt.ORMap[string]).UnmarshalBinary,
+		"Expiry":         new(crdt.Expiry).UnmarshalBinary,
 		"Contexts":       new(crdt.Contexts).UnmarshalBinary,
 
 		"Value": func(b []byte) error {

@@ -8,6 +8,7 @@ import (
 	"math/big"
 	"slices"
 	"strings"
+	"time"
 )
 
 // meaning is what a state says, in words, and its value as it goes into JSON.
@@ -37,7 +38,7 @@ func init() {
 		7: {"maxregister", readExtreme}, 8: {"minregister", readExtreme}, 9: {"twophaseset", readTwoPhaseSet},
 		10: {"rwset", readRWSet}, 11: {"lwwset", readLWWSet}, 12: {"ewflag", readEWFlag}, 13: {"dwflag", readDWFlag},
 		14: {"lwwmap", readLWWMap}, 15: {"log", readLog}, 16: {"boundedcounter", readBoundedCounter},
-		17: {"ormap", readORMap}, 63: {"contexts", readContexts},
+		17: {"ormap", readORMap}, 18: {"expiry", readExpiry}, 63: {"contexts", readContexts},
 	}
 }
 
@@ -81,7 +82,7 @@ func readValue(v any) meaning {
 	for q.more() {
 		tag := q.uint()
 		state, ok := q.next().([]byte)
-		demand(ok && before < tag && tag <= 17, "kinds out of order, or unknown")
+		demand(ok && before < tag && tag <= 18, "kinds out of order, or unknown")
 		before = tag
 		elem := plainType("string")
 		if tag == 7 || tag == 8 {
@@ -90,7 +91,9 @@ func readValue(v any) meaning {
 		m := readState(tag, elem, "string", state)
 		demand(m.says != "", "empty state")
 		says = append(says, plainForms[tag].name+" "+m.says)
-		object[plainForms[tag].name] = m.value
+		if tag != 18 { // a deadline shows nothing
+			object[plainForms[tag].name] = m.value
+		}
 	}
 	return meaning{strings.Join(says, "; "), object}
 }
@@ -305,6 +308,18 @@ func readLWWRegister(b body) meaning {
 	v := b.elem.of(b.items)
 	s.add("%s at %s", show(v), at)
 	return s.means(b.elem.plain(v))
+}
+
+func readExpiry(b body) meaning {
+	b.elem = "int64"
+	m := readLWWRegister(b)
+	if m.value == nil {
+		return m
+	}
+	ms := m.value.(int64)
+	at := time.UnixMilli(ms).UTC()
+	demand(at.Year() >= 1 && at.Year() <= 9999, "out of range")
+	return meaning{strings.Replace(m.says, fmt.Sprint(ms), "ends "+at.Format(time.RFC3339Nano), 1), at.Format(time.RFC3339Nano)}
 }
 
 func readMVRegister(b body) meaning {

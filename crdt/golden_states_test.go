@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -102,6 +103,7 @@ func goldenStates(t testing.TB) (vectors []vector) {
 		{"BoundedCounter", goldenBoundedCounters},
 		{"ORMap of string", goldenORMaps},
 		{"ORMap of int8", goldenORMapsOfNumbers},
+		{"Expiry", goldenExpiries},
 		{"Value", goldenValues},
 		{"Contexts", goldenContexts},
 	} {
@@ -335,6 +337,8 @@ func goldenValues(g *golden) {
 	g.refuse("kinds out of order", 0x94, 1, state, 1, state)
 	g.refuse("empty state", 0x92, 1, bin(raw(0x93, 1, 1, 0x90)))
 	g.refuse("no kind with tag 60", 0x92, 60, state)
+	ensured[*crdt.Expiry](g, all).Set(time.UnixMilli(1_700_000_000_000), vclock.Timestamp{Wall: 9, Replica: idB})
+	g.add("a state of each of the 18 kinds: a deadline is not shown", all)
 }
 
 func goldenContexts(g *golden) {

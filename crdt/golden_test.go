@@ -65,6 +65,8 @@ var seals = []seal{
 	{"rwset", 18, "807885d30fd0785fef70bfd1b469a786"},
 	{"twophaseset", 9, "3a14e11248f333ffc774b03c8f64e0ce"},
 	{"value", 9, "ba5235c6b8c723b8c72b45ae87192465"},
+	{"expiry", 10, "85213a1f551e6f998b477eb27d0a9faf"},
+	{"value", 10, "d79ab6dc82e843eeb122c0efda0a86d8"},
 }
 
 // vector is one block of a file.
@@ -123,6 +125,7 @@ var goldenTypes = map[string]goldenType{
 	"BoundedCounter":             goldenOf[crdt.BoundedCounter],
 	"ORMap of string":            goldenOf[crdt.ORMap[string]],
 	"ORMap of int8":              goldenOf[crdt.ORMap[int8]],
+	"Expiry":                     goldenOf[crdt.Expiry],
 
 	"Value": func(b []byte) (again, text []byte, err error) {
 		v, err := crdt.Standard().Decode(b)

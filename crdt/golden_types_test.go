@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -286,4 +287,22 @@ func goldenBoundedCounters(g *golden) {
 	g.refuse("replica that nothing refers to", 0x94, 16, 1, both, 0x97, 0, 1, 1, 0, 0, 0x90, 0x90)
 	g.refuse("the zero replica writes nothing", 0x94, 16, 1, 0x91, id(vclock.ReplicaID{}), 0x97, 0, 1, 1, 0, 0, 0x90, 0x90)
 	g.refuse("incomplete record", 0x94, 16, 1, 0x91, a, 0x96, 0, 1, 1, 0, 0, 0x90)
+}
+
+func goldenExpiries(g *golden) {
+	var e crdt.Expiry
+	g.add("never set", &e)
+	e.Set(time.UnixMilli(1_700_000_000_123), vclock.Timestamp{Wall: 1_600_000_000_000_000_000, Logical: 3, Replica: idA})
+	g.add("set", &e)
+	g.add("delta of a reset", e.Reset())
+	e.Set(time.UnixMilli(-1).Add(999_999), vclock.Timestamp{Replica: idB})
+	g.add("a millisecond before 1970, by a clock that is behind", &e)
+	for name, at := range map[string]int64{"the first deadline": -62_135_596_800_000, "the last deadline": 253_402_300_799_999} {
+		g.add(name, new(crdt.Expiry).Set(time.UnixMilli(at), vclock.Timestamp{Wall: -1}))
+	}
+	slices.SortFunc(g.vectors[len(g.vectors)-2:], func(a, b vector) int { return strings.Compare(a.name, b.name) })
+	g.refuse("deadline out of range", 0x96, 18, 1, 1, 0, id(idA), 0xcf, []byte{0, 0, 0xe6, 0x77, 0xd2, 0x1f, 0xdc, 0})
+	g.refuse("deadline out of range: before", 0x96, 18, 1, 1, 0, id(idA), 0xd3, []byte{255, 255, 0xc7, 0x7c, 0xed, 0xd3, 0x27, 0xff})
+	g.refuse("wrong number of fields", 0x93, 18, 1, 0)
+	g.refuse("newer than 1", 0x92, 18, 2)
 }

@@ -104,7 +104,7 @@ func (k *Kinds) add(def *kindDef) error {
 // Standard returns the table of this package's kinds; elements, keys and values are strings, extremes int64:
 //
 //	1 GCounter               5 LWWRegister[string]    9 TwoPhaseSet[string]   13 DWFlag                    17 ORMap[string]
-//	2 PNCounter              6 MVRegister[string]    10 RWSet[string]         14 LWWMap[string, string]
+//	2 PNCounter              6 MVRegister[string]    10 RWSet[string]         14 LWWMap[string, string]    18 Expiry
 //	3 GSet[string]           7 MaxRegister[int64]    11 LWWSet[string]        15 Log[string]
 //	4 ORSet[string]          8 MinRegister[int64]    12 EWFlag                16 BoundedCounter
 //
@@ -131,6 +131,7 @@ var standard = sync.OnceValue(func() *Kinds {
 		NewKind[Log[string]](formLog.tag, formLog.name),
 		NewKind[BoundedCounter](formBoundedCounter.tag, formBoundedCounter.name),
 		NewKind[ORMap[string]](formORMap.tag, formORMap.name),
+		NewKind[Expiry](formExpiry.tag, formExpiry.name),
 	} {
 		_ = all.add(kind.def) // cannot fail: tags and types differ
 	}

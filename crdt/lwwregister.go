@@ -143,19 +143,21 @@ func (r *LWWRegister[T]) Clone() *LWWRegister[T] {
 }
 
 // AppendBinary appends the wire form. It returns a [*TypeError] if T, or this value, cannot be encoded.
-func (r *LWWRegister[T]) AppendBinary(b []byte) ([]byte, error) {
+func (r *LWWRegister[T]) AppendBinary(b []byte) ([]byte, error) { return r.append(formLWWRegister, b) }
+
+func (r *LWWRegister[T]) append(f form, b []byte) ([]byte, error) {
 	c, err := codecOf[T]()
 	if err != nil {
 		return b, err
 	}
 	if r == nil || r.stage == unset {
-		return formLWWRegister.begin(b, 0).Done(), nil
+		return f.begin(b, 0).Done(), nil
 	}
 	n := 3
 	if r.stage == set {
 		n = 4
 	}
-	w := formLWWRegister.begin(b, n)
+	w := f.begin(b, n)
 	w.Int(r.at.Wall)
 	w.Uint(uint64(r.at.Logical))
 	writeReplica(w, r.at.Replica)
@@ -171,17 +173,19 @@ func (r *LWWRegister[T]) AppendBinary(b []byte) ([]byte, error) {
 // UnmarshalBinary replaces the register by the one in b, of which it keeps nothing. It returns a
 // [*CorruptError], [*MismatchError], [*VersionError] or [*TypeError] and changes nothing if b is not an
 // LWWRegister of T.
-func (r *LWWRegister[T]) UnmarshalBinary(b []byte) error {
+func (r *LWWRegister[T]) UnmarshalBinary(b []byte) error { return r.unmarshal(formLWWRegister, b) }
+
+func (r *LWWRegister[T]) unmarshal(f form, b []byte) error {
 	c, err := codecOf[T]()
 	if err != nil {
 		return err
 	}
-	in, n, err := formLWWRegister.open(b)
+	in, n, err := f.open(b)
 	if err != nil {
 		return err
 	}
 	read := readLWWRegister(in, c, n)
-	if err := formLWWRegister.close(in); err != nil {
+	if err := f.close(in); err != nil {
 		return err
 	}
 	*r = read

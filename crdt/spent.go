@@ -1,8 +1,9 @@
 package crdt
 
 // Spent reports whether v has nothing left but the memory of what was removed, and so may be forgotten as a whole
-// once every replica has it: it is [Value.Empty], and no state in v promises to remember for ever, as a
-// [TwoPhaseSet] does that had elements. Who forgets on one replica alone brings back what others still hold.
+// once every replica has it: it is [Value.Empty], and no state in v is to be kept though it shows nothing, as a
+// [TwoPhaseSet] that had elements is for ever, and an [Expiry] with a deadline until that is reset. Who forgets on one
+// replica alone brings back what others still hold.
 func (v *Value) Spent() bool {
 	for _, c := range v.list() {
 		if !c.empty() || c.lasting() {

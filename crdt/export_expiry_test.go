@@ -1,0 +1,3 @@
+package crdt
+
+func (e *Expiry) Parts() []*Expiry { return []*Expiry{e.Clone()} }
