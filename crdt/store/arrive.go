@@ -138,7 +138,6 @@ func (t *table) drop(e *entry) {
 		t.live.Add(-1)
 	}
 	t.shardOf(e.key).unbury(e)
-	e.deadline.Store(0)
 	t.discard(e)
 	if !e.dirty {
 		e.dirty = true

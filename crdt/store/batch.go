@@ -16,6 +16,7 @@ type Batch struct{ steps []step }
 type step struct {
 	key    string
 	remove bool
+	whole  bool // it must be possible to reset the value
 	known  func(k *crdt.Kinds) error
 	change func(s *Store, e *entry, a *era) (delta []byte, err error)
 }
@@ -38,7 +39,7 @@ func Put[P crdt.State[P]](b *Batch, key string, fn func(v P, by Writer) (delta P
 
 // Delete adds a deletion to a batch: what [Store.Delete] does.
 func (b *Batch) Delete(key string) {
-	b.steps = append(b.steps, step{key: key, remove: true})
+	b.steps = append(b.steps, step{key: key, remove: true, whole: true})
 }
 
 // Len is how many changes the batch has.
@@ -183,8 +184,8 @@ func (s *Store) applyBatch(b *Batch, keys []string) (_ Delta, c Commit, err erro
 	}
 	defer g.leave()
 	for _, st := range b.steps {
-		if e := g.entries[g.find(st.key)]; st.remove && !e.value.Resettable() {
-			return Delta{}, nil, fmt.Errorf("store: batch: delete %q: %w", st.key, crdt.ErrGrowOnly)
+		if e := g.entries[g.find(st.key)]; st.whole && !e.value.Resettable() {
+			return Delta{}, nil, fmt.Errorf("store: batch: %q: %w", st.key, crdt.ErrGrowOnly)
 		}
 	}
 	for _, e := range g.entries {
@@ -194,6 +195,14 @@ func (s *Store) applyBatch(b *Batch, keys []string) (_ Delta, c Commit, err erro
 	var failed error
 	for _, st := range b.steps {
 		i := g.find(st.key)
+		if e := g.entries[i]; !g.begun[i] && e.deadline.Load() != 0 && e.expired(s.now()) {
+			g.begun[i] = true
+			delta, err := s.revive(e)
+			if err != nil {
+				failed = errors.Join(failed, &EncodeError{Key: st.key, Err: err})
+			}
+			g.deltas[i] = append(g.deltas[i], delta)
+		}
 		g.begun[i] = true
 		delta, err := st.run(s, g.entries[i], g.era)
 		if err != nil {
@@ -220,7 +229,7 @@ func (st *step) run(s *Store, e *entry, a *era) ([]byte, error) {
 	if !st.remove {
 		return st.change(s, e, a)
 	}
-	if e.value.Empty() {
+	if e.value.Empty() && e.deadline.Load() == 0 {
 		return nil, nil
 	}
 	d, err := e.value.Reset()
@@ -243,7 +252,7 @@ func (s *Store) changedAll(g *group, items []item) (c Commit, err error) {
 		if !e.written {
 			s.cache.admit(e, 0)
 		}
-		s.table.touched(e, s.now)
+		s.touched(e)
 		var delta []byte
 		if ok {
 			delta = items[j].value

@@ -11,10 +11,18 @@ func (s *Store) changed(e *entry, at stamp, delta []byte, local, wait bool) (Com
 	if !e.written {
 		s.cache.admit(e, 0)
 	}
-	s.table.touched(e, s.now)
+	s.touched(e)
 	c, err := s.save(e, delta, wait)
 	s.hub.publish(e.key, at, delta, local)
 	return c, err
+}
+
+// touched notes that the value of the locked entry has changed.
+func (s *Store) touched(e *entry) {
+	s.table.touched(e, s.now)
+	if s.dates {
+		s.dated(e)
+	}
 }
 
 // finish is what a call says of a change, after it has waited until it is durable if it must be.

@@ -25,7 +25,7 @@ func (s *Store) Keys(prefix string) iter.Seq[string] {
 	}
 }
 
-// Len is the number of keys that have something to show, deleted ones left out. Expired ones
+// Len is the number of keys that have something to show, deleted ones left out. Those that have ended
 // count until they are swept ([Store.Sweep]).
 func (s *Store) Len() int { return int(s.table.live.Load()) }
 
@@ -131,12 +131,6 @@ func (sh *shard) merged() []string {
 
 // shows reports whether there is anything to show of a key at a time.
 func (e *entry) shows(now time.Time) bool { return e.live.Load() && !e.expired(now) }
-
-// expired reports whether the deadline of a key has passed.
-func (e *entry) expired(now time.Time) bool {
-	at := e.deadline.Load()
-	return at != 0 && now.UnixMilli() >= at
-}
 
 // all yields the keys of the table at the time, in no order, with no lock held.
 func (t *table) all() iter.Seq[string] {

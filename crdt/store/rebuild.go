@@ -79,7 +79,7 @@ func (s *Store) reindex(key string) error {
 	if err != nil {
 		return nil // it cannot be in the index
 	}
-	s.table.touched(e, s.now)
+	s.touched(e)
 	b := newBatch()
 	defer b.release()
 	r := e.row(hi, lo)

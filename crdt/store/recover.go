@@ -106,6 +106,7 @@ func (s *Store) readRows(tenure uint32) error {
 		}
 		e := s.table.restore(string(key[tenurePrefix:]), &r, now)
 		e.tenure = tenure
+		s.queue(e)
 		if !r.fingerprint.IsZero() {
 			s.index.tree.Set(e.key, r.fingerprint)
 		}

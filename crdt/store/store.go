@@ -46,6 +46,10 @@ type Config struct {
 	// refuses what is further ahead. If zero, one minute.
 	MaxDrift time.Duration
 
+	// Grace is how long after its deadline a key is swept ([Store.Sweep]): longer than a deadline that is put off takes to
+	// arrive everywhere, and than clocks differ. If zero, one minute; if negative, none.
+	Grace time.Duration
+
 	// Retain bounds the bytes of the records that are kept after they were settled (see
 	// [Store.Settle]): a replica that was away for no more than those takes them up where
 	// it was, and one that was away for longer is emptied ([Store.Adopt]). A record has about
@@ -99,6 +103,9 @@ type Store struct {
 	cache      cache
 	life       life
 	reports    reports
+	deadlines  deadlines
+	dates      bool // keys may have deadlines
+	grace      time.Duration
 
 	era       atomic.Pointer[era]
 	turning   sync.Mutex    // held by who replaces the era; taken before the lock of any entry
@@ -131,6 +138,7 @@ func newStore(cfg Config) *Store {
 		maxPending: cmp.Or(cfg.MaxPending, 8<<20),
 		maxWatched: cmp.Or(cfg.MaxWatched, 1<<16),
 		retain:     cmp.Or(cfg.Retain, 16<<20),
+		grace:      max(0, cmp.Or(cfg.Grace, time.Minute)),
 		index:      newIndex(cfg.Secret),
 	}
 	if s.kinds == nil {
@@ -143,6 +151,7 @@ func newStore(cfg Config) *Store {
 		prefix := cmp.Or(cfg.Replica, vclock.Named("replica")).String()
 		s.fresh = func() vclock.ReplicaID { return vclock.NewReplicaID(prefix[:min(6, len(prefix))]) }
 	}
+	s.dates = known[*crdt.Expiry](s.kinds) == nil
 	s.clock = &vclock.HLC{Replica: cfg.Replica, MaxDrift: cfg.MaxDrift, Now: cfg.Now}
 	s.life.left.L = &s.life.mu
 	s.table.seed = maphash.MakeSeed()

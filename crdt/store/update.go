@@ -64,6 +64,15 @@ func update[P crdt.State[P]](s *Store, key string, fn func(v P, by Writer) (delt
 	done := true
 	defer func() { s.leave(e, done, true) }()
 	s.preserve(e)
+	if e.deadline.Load() != 0 && e.expired(s.now()) {
+		if err := known[P](s.kinds); err != nil {
+			return Delta{}, nil, fmt.Errorf("store: update %q: %w", key, err)
+		}
+		done = false
+		delta, c, err := updateEnded(s, e, a, fn)
+		done = true
+		return delta, c, err
+	}
 	v, err := crdt.Ensure[P](s.kinds, &e.value)
 	if err != nil {
 		return Delta{}, nil, fmt.Errorf("store: update %q: %w", key, err)
@@ -76,6 +85,21 @@ func update[P crdt.State[P]](s *Store, key string, fn func(v P, by Writer) (delt
 		return Delta{}, nil, nil
 	}
 	return s.commit(e, a, delta, err)
+}
+
+// updateEnded is update of a locked entry whose deadline has passed: it begins anew.
+func updateEnded[P crdt.State[P]](s *Store, e *entry, a *era, fn func(v P, by Writer) (delta P)) (_ Delta, c Commit, err error) {
+	old, err := s.revive(e)
+	if err != nil {
+		return Delta{}, nil, err
+	}
+	v, err := crdt.Ensure[P](s.kinds, &e.value)
+	if err != nil {
+		return Delta{}, nil, err
+	}
+	by := s.writerOf(e, a)
+	delta, err := encodeDelta(s.kinds, by, fn(v, by))
+	return s.commit(e, a, Joined(s.kinds, old, delta), err)
 }
 
 // View calls fn with the value of type P under key, and reports whether there was
@@ -104,7 +128,7 @@ func View[P crdt.State[P]](s *Store, key string, fn func(v P)) (found bool, err 
 	if !ok {
 		return false, unknown[P](s, key)
 	}
-	if empty(s.kinds, v) {
+	if e.deadline.Load() != 0 && e.expired(s.now()) || empty(s.kinds, v) {
 		return false, nil
 	}
 	fn(v)
