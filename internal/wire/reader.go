@@ -14,10 +14,10 @@ import (
 // at [Reader.Err] once. Loops over [Reader.Array] counts end by themselves, since
 // a count never exceeds the bytes left.
 //
-// Heads of one byte are read here, all others by the library: it takes several calls through interfaces for each.
+// What a [Writer] writes by itself is read here, all else by the library.
 type Reader struct {
 	src source
-	dec msgpack.Decoder
+	dec *msgpack.Decoder // nil until there is something for it
 	err *Error
 }
 
@@ -26,9 +26,15 @@ func NewReader(b []byte) (*Reader, error) {
 	if err := Check(b); err != nil {
 		return nil, err
 	}
-	r := &Reader{src: source{b: b}}
-	r.dec.Reset(&r.src)
-	return r, nil
+	return &Reader{src: source{b: b}}, nil
+}
+
+// lib returns the decoder of the library, at the present offset.
+func (r *Reader) lib() *msgpack.Decoder {
+	if r.dec == nil {
+		r.dec = msgpack.NewDecoder(&r.src)
+	}
+	return r.dec
 }
 
 // Offset is how many bytes have been read.
@@ -87,9 +93,15 @@ func (r *Reader) Array() int {
 		r.src.off++
 		return int(c & 0x0f)
 	}
-	n, err := r.dec.DecodeArrayLen()
+	return int(r.number())
+}
+
+// number reads the number behind a code. It cannot fail: the input has been checked.
+func (r *Reader) number() uint64 {
+	n, width, err := number(r.src.b, r.src.off, r.src.b[r.src.off])
 	r.keep(err)
-	return max(n, 0)
+	r.src.off += 1 + width
+	return n
 }
 
 // ArrayOf reads the head of an array that must have exactly n values.
@@ -110,9 +122,7 @@ func (r *Reader) Uint() uint64 {
 	if !r.peek(isUint, "an unsigned integer") {
 		return 0
 	}
-	n, err := r.dec.DecodeUint64()
-	r.keep(err)
-	return n
+	return r.number()
 }
 
 // Int reads an integer that fits 64 bits with a sign.
@@ -128,7 +138,7 @@ func (r *Reader) Int() int64 {
 		}
 		return int64(n)
 	}
-	n, err := r.dec.DecodeInt64()
+	n, err := r.lib().DecodeInt64()
 	r.keep(err)
 	return n
 }
@@ -138,9 +148,8 @@ func (r *Reader) Bool() bool {
 	if !r.peek(isBool, "a boolean") {
 		return false
 	}
-	v, err := r.dec.DecodeBool()
-	r.keep(err)
-	return v
+	r.src.off++
+	return r.src.b[r.src.off-1] == codeYes
 }
 
 // Float reads a 64-bit float.
@@ -148,7 +157,7 @@ func (r *Reader) Float() float64 {
 	if !r.peek(isFloat, "a float") {
 		return 0
 	}
-	f, err := r.dec.DecodeFloat64()
+	f, err := r.lib().DecodeFloat64()
 	r.keep(err)
 	return f
 }
@@ -158,7 +167,7 @@ func (r *Reader) IsNil() bool {
 	if r.err != nil || r.src.off >= len(r.src.b) || r.src.b[r.src.off] != codeNil {
 		return false
 	}
-	r.keep(r.dec.DecodeNil())
+	r.src.off++
 	return true
 }
 
@@ -186,9 +195,8 @@ func (r *Reader) Bytes() []byte {
 
 // body reads the head of a string or binary and returns its payload in place.
 func (r *Reader) body() []byte {
-	n, err := r.bodyLen()
-	r.keep(err)
-	if r.err != nil || n < 0 || n > len(r.src.b)-r.src.off {
+	n := r.bodyLen()
+	if n < 0 || n > len(r.src.b)-r.src.off {
 		r.Fail("length out of range")
 		return nil
 	}
@@ -197,12 +205,12 @@ func (r *Reader) body() []byte {
 	return b
 }
 
-func (r *Reader) bodyLen() (int, error) {
+func (r *Reader) bodyLen() int {
 	if c := r.src.b[r.src.off]; c&0xe0 == fixStr {
 		r.src.off++
-		return int(c & 0x1f), nil
+		return int(c & 0x1f)
 	}
-	return r.dec.DecodeBytesLen()
+	return int(r.number())
 }
 
 // Raw reads one whole value, arrays with what they hold, and returns its bytes.

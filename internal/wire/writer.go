@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"encoding/binary"
 	"math"
 	"sync"
 	"unicode/utf8"
@@ -8,8 +9,9 @@ import (
 	"github.com/vmihailenco/msgpack/v5"
 )
 
-// A Writer appends canonical msgpack to a byte slice. Writing cannot fail. Heads of one byte are written here, all
-// others by the library.
+// A Writer appends canonical msgpack to a byte slice. Writing cannot fail. What small states consist of is written here:
+// values and heads of one byte, integers that are not negative, and binaries. All else is written by the library, which
+// takes several calls through interfaces for each.
 type Writer struct {
 	buf appender
 	enc *msgpack.Encoder
@@ -49,22 +51,43 @@ func (w *Writer) Array(n int) {
 }
 
 // Uint writes an unsigned integer.
-func (w *Writer) Uint(n uint64) {
-	if n <= 0x7f {
-		w.buf.b = append(w.buf.b, byte(n))
-		return
+func (w *Writer) Uint(n uint64) { w.buf.b = AppendUint(w.buf.b, n) }
+
+// AppendUint appends an unsigned integer, as [Writer.Uint] does.
+func AppendUint(b []byte, n uint64) []byte {
+	switch {
+	case n <= 0x7f:
+		return append(b, byte(n))
+	case n <= math.MaxUint8:
+		return append(b, uint8_, byte(n))
+	case n <= math.MaxUint16:
+		return binary.BigEndian.AppendUint16(append(b, uint16_), uint16(n))
+	case n <= math.MaxUint32:
+		return binary.BigEndian.AppendUint32(append(b, uint32_), uint32(n))
 	}
-	_ = w.enc.EncodeUint(n)
+	return binary.BigEndian.AppendUint64(append(b, uint64_), n)
 }
 
 // Int writes an integer; one that is not negative is written as by Uint.
-func (w *Writer) Int(n int64) { _ = w.enc.EncodeInt(n) }
+func (w *Writer) Int(n int64) {
+	if n >= 0 {
+		w.Uint(uint64(n))
+		return
+	}
+	_ = w.enc.EncodeInt(n)
+}
 
 // Bool writes a boolean.
-func (w *Writer) Bool(v bool) { _ = w.enc.EncodeBool(v) }
+func (w *Writer) Bool(v bool) {
+	if v {
+		w.buf.b = append(w.buf.b, codeYes)
+		return
+	}
+	w.buf.b = append(w.buf.b, codeNo)
+}
 
 // Nil writes the absence of a value.
-func (w *Writer) Nil() { _ = w.enc.EncodeNil() }
+func (w *Writer) Nil() { w.buf.b = append(w.buf.b, codeNil) }
 
 // Float writes a 64-bit float. All NaNs are written as one.
 func (w *Writer) Float(f float64) {
@@ -78,8 +101,7 @@ func (w *Writer) Float(f float64) {
 // is not: so every Go string can be written, in exactly one way.
 func (w *Writer) String(s string) {
 	if !utf8.ValidString(s) {
-		_ = w.enc.EncodeBytesLen(len(s))
-		w.buf.b = append(w.buf.b, s...)
+		w.buf.b = append(appendBinary(w.buf.b, len(s)), s...)
 		return
 	}
 	if len(s) < 32 {
@@ -90,9 +112,17 @@ func (w *Writer) String(s string) {
 }
 
 // Bytes writes b as a binary; nil is written as an empty one.
-func (w *Writer) Bytes(b []byte) {
-	_ = w.enc.EncodeBytesLen(len(b))
-	w.buf.b = append(w.buf.b, b...)
+func (w *Writer) Bytes(b []byte) { w.buf.b = append(appendBinary(w.buf.b, len(b)), b...) }
+
+// appendBinary appends the head of a binary of n bytes.
+func appendBinary(b []byte, n int) []byte {
+	switch {
+	case n <= math.MaxUint8:
+		return append(b, bin8, byte(n))
+	case n <= math.MaxUint16:
+		return binary.BigEndian.AppendUint16(append(b, bin16), uint16(n))
+	}
+	return binary.BigEndian.AppendUint32(append(b, bin32), uint32(n))
 }
 
 // Raw appends b, which must already be one canonical value.
