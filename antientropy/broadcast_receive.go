@@ -23,19 +23,40 @@ import (
 // Each run is of one origin. Runs of one origin are to be merged one at a time, and
 // those of different ones may be at once; the calls of a Receipt are calls of its
 // Broadcast. One that is given up has taken what was merged until then.
+//
+// To merge several at once, call Next for all of them first, and then Merged for each in the
+// same order. They may be of several runs.
 type Receipt struct {
 	b        *Broadcast
 	from     transport.NodeID
-	runs     []stretch // those to come
-	at       stretch   // the one under way
-	stream   *stream
-	i        int // of its deltas, the next
-	fresh    int // that were the next of their origin
-	index    int // of all entries
+	runs     []stretch  // those to come
+	at       *reception // the one that Next is about
+	given    []gift     // by Next, from merged on not yet merged
+	merged   int
+	entries  int // of all runs so far
 	result   pushed
 	outcomes []outcome
 	dropped  []Dropped
 }
+
+// A reception is a run on its way into the store.
+type reception struct {
+	stretch
+	stream  *stream
+	next    int // of its deltas
+	fresh   int // that were the next of their origin
+	before  int // entries of the runs before it
+	outcome int // its place
+}
+
+// A gift is a delta of a run.
+type gift struct {
+	*reception
+	i int
+}
+
+func (g gift) delta() *delta { return &g.deltas[g.i] }
+func (g gift) seq() uint64   { return g.first + uint64(g.i) }
 
 // Receive takes a request of peer. What it says besides deltas takes effect at once:
 // call Batch for the peer afterwards. Its error is a *[CorruptError] or [ErrVersion].
@@ -57,7 +78,7 @@ func (b *Broadcast) Receive(peer transport.NodeID, req []byte) (*Receipt, error)
 		b.announced(l, m.news)
 		b.grafted(l, m.grafts)
 	}
-	return &Receipt{b: b, from: peer, runs: m.runs}, nil
+	return &Receipt{b: b, from: peer, runs: m.runs, at: new(reception)}, nil
 }
 
 // jump says that a reconciliation brings a stream up to a number. Who has the stream
@@ -106,9 +127,11 @@ func (r *Receipt) Run() bool {
 	if len(r.runs) == 0 {
 		return false
 	}
-	r.at, r.runs = r.runs[0], r.runs[1:]
-	r.stream, r.i, r.fresh = r.b.stream(r.at.origin), 0, 0
-	r.outcomes = append(r.outcomes, outcome{have: r.at.first - 1})
+	at := r.runs[0]
+	r.runs = r.runs[1:]
+	r.at = &reception{stretch: at, stream: r.b.stream(at.origin), before: r.entries, outcome: len(r.outcomes)}
+	r.entries += len(at.deltas)
+	r.outcomes = append(r.outcomes, outcome{have: at.first - 1})
 	return true
 }
 
@@ -117,48 +140,83 @@ func (r *Receipt) Origin() uint64 { return r.at.origin }
 
 // Next returns the next delta to merge. more is false at the end of the run.
 func (r *Receipt) Next() (key string, state []byte, more bool) {
-	if s := r.stream; r.i == 0 && s != nil && s.have < r.at.first-1 {
-		r.index += len(r.at.deltas)
-		r.i = len(r.at.deltas)
-		r.outcomes[len(r.outcomes)-1] = outcome{have: s.have} // some are missing before it
-		return "", nil, false
+	at := r.at
+	if at.next == 0 && at.stream != nil {
+		if have := r.reaches(at.stream); have < at.first-1 {
+			at.next = len(at.deltas)
+			r.outcomes[at.outcome] = outcome{have: have} // some are missing before it
+		}
 	}
-	for r.i < len(r.at.deltas) {
-		if d := &r.at.deltas[r.i]; len(d.state) > 0 {
+	for at.next < len(at.deltas) {
+		g := gift{at, at.next}
+		r.given = append(r.given, g)
+		at.next++
+		if d := g.delta(); len(d.state) > 0 {
 			return d.key, d.state, true
 		}
-		r.Merged(nil, nil) // nothing that is not here already
+		r.passOver()
 	}
-	r.settle()
 	return "", nil, false
 }
 
-// age is how long the delta that Next returned has been on its way.
-func (r *Receipt) age() time.Duration { return r.at.deltas[r.i].age }
+// reaches is up to where a stream will have come with what was given.
+func (r *Receipt) reaches(s *stream) uint64 {
+	have := s.have
+	for _, g := range r.waiting() {
+		if g.stream == s {
+			have = max(have, g.seq())
+		}
+	}
+	return have
+}
 
-// Merged says what became of the delta that Next returned.
+// waiting are those that were given and not yet merged.
+func (r *Receipt) waiting() []gift { return r.given[r.merged:] }
+
+// passOver takes what brings nothing that is not here already, up to the next to be merged.
+func (r *Receipt) passOver() {
+	for in := r.waiting(); len(in) > 0 && len(in[0].delta().state) == 0; in = r.waiting() {
+		r.take(nil, nil)
+	}
+}
+
+// age is how long the delta that Merged will be about has been on its way.
+func (r *Receipt) age() time.Duration { return r.waiting()[0].delta().age }
+
+// Merged says what became of the delta that Next returned, the first of those of which that was
+// not said yet.
 func (r *Receipt) Merged(novel []byte, err error) {
-	d := &r.at.deltas[r.i]
+	if len(r.waiting()) == 0 {
+		return
+	}
+	r.take(novel, err)
+	r.passOver()
+}
+
+func (r *Receipt) take(novel []byte, err error) {
+	g := r.given[r.merged]
+	if r.merged++; r.merged == len(r.given) {
+		r.given, r.merged = r.given[:0], 0
+	}
+	d := g.delta()
 	a := arrival{from: r.from, key: d.key, novel: novel, age: d.age}
 	switch {
 	case err != nil:
 		a.novel = nil
-		r.result.refuse(r.index, err)
+		r.result.refuse(g.before+g.i, err)
 	case len(d.state) > 0:
-		r.result.merged++
+		r.result.merge(novel)
 	}
-	if len(a.novel) > 0 {
-		r.result.novel++
+	r.deliver(g, a)
+	if g.i == len(g.deltas)-1 {
+		r.settle(g.reception)
 	}
-	r.deliver(r.at.first+uint64(r.i), a)
-	r.i++
-	r.index++
 }
 
 // deliver has one delta passed on: under its number, or, if something else has come
 // under that, what is new of it as this node's own.
-func (r *Receipt) deliver(seq uint64, a arrival) {
-	b, s := r.b, r.stream
+func (r *Receipt) deliver(g gift, a arrival) {
+	b, s, seq := r.b, g.stream, g.seq()
 	if s != nil {
 		if l := b.links[r.from]; l != nil {
 			t := l.track(s)
@@ -168,7 +226,7 @@ func (r *Receipt) deliver(seq uint64, a arrival) {
 			if !fits(a.key, len(a.novel)+runSize, maxMessage(b.MaxMessage)) {
 				a.novel = nil // only a reconciliation can bring it on, or report it
 			}
-			r.fresh++
+			g.fresh++
 			s.parent = r.from
 			r.dropped = append(r.dropped, b.keep(s, a)...)
 			return
@@ -180,19 +238,19 @@ func (r *Receipt) deliver(seq uint64, a arrival) {
 	}
 }
 
-// settle decides how the peer is to go on with the stream of the run.
-func (r *Receipt) settle() {
-	o := &r.outcomes[len(r.outcomes)-1]
-	s := r.stream
+// settle decides how the peer is to go on with the stream of a run.
+func (r *Receipt) settle(at *reception) {
+	o := &r.outcomes[at.outcome]
+	s := at.stream
 	if s == nil {
-		o.have = r.at.first + uint64(len(r.at.deltas)) - 1
+		o.have = at.first + uint64(len(at.deltas)) - 1
 		return
 	}
 	o.have = s.have
 	if s.parent == "" {
 		s.parent = r.from
 	}
-	o.prune = r.fresh == 0 && s.parent != r.from || s.id == r.b.Self
+	o.prune = at.fresh == 0 && s.parent != r.from || s.id == r.b.Self
 }
 
 // Dropped are the peers that were closed because too much waits for them.

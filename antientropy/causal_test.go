@@ -25,6 +25,7 @@ type web struct {
 	kind  Propagation
 	spare [][2]int // links that the others can do without
 	lossy bool
+	bulk  bool
 	put   uint64 // by each node
 }
 
@@ -46,7 +47,7 @@ type webCall struct {
 }
 
 func newWeb(t *testing.T, seed uint64, kind Propagation) *web {
-	w := &web{t: t, kind: kind, rand: rand.New(rand.NewPCG(seed, 1)), nodes: map[transport.NodeID]*webNode{}, lossy: true}
+	w := &web{t: t, kind: kind, rand: rand.New(rand.NewPCG(seed, 1)), nodes: map[transport.NodeID]*webNode{}, lossy: true, bulk: seed%2 == 1}
 	for i := range 3 + w.rand.IntN(6) {
 		w.add(i)
 	}
@@ -78,13 +79,21 @@ func (w *web) add(i int) {
 	n.onNews = func(_ string, novel []byte) { w.inOrder(n, novel) }
 	if w.kind == Lazy {
 		b := &Broadcast{Self: uint64(i + 1), MaxMessage: small, Attempts: 1 << 30, Patience: 20 * time.Millisecond}
-		n.out, n.serve = b, serveBroadcast(w.t, b, n.sets)
+		n.out, n.serve = b, serveBroadcast(w.t, b, w.store(n.sets))
 	} else {
 		o := &Outbox{MaxMessage: small, Attempts: 1 << 30}
-		n.out, n.serve = o, serveOutbox(w.t, o, n.sets)
+		n.out, n.serve = o, serveOutbox(w.t, o, w.store(n.sets))
 	}
 	w.ids = append(w.ids, n.id)
 	w.nodes[n.id] = n
+}
+
+// store is that of a node: in one web of two it merges many at once.
+func (w *web) store(s *sets) Store {
+	if w.bulk {
+		return &disk{sets: s}
+	}
+	return s
 }
 
 // A core is an Outbox or a Broadcast.
@@ -110,17 +119,29 @@ func serveBroadcast(t testing.TB, b *Broadcast, s Store) func(transport.NodeID, 
 		if err != nil {
 			return nil, err
 		}
-		for in.Run() {
-			for {
-				key, state, more := in.Next()
-				if !more {
-					break
-				}
-				in.Merged(s.Merge(t.Context(), key, state))
-			}
-		}
+		mergeRuns(t, in, s, (*lot).full)
 		return in.Response(), nil
 	}
+}
+
+// mergeRuns merges what is in a receipt, whenever there is enough of it.
+func mergeRuns(t testing.TB, in *Receipt, s Store, enough func(*lot) bool) {
+	l := newLot(s)
+	merge := func() {
+		l.merge(t.Context())
+		for i := range l.errs {
+			in.Merged(l.novel[i], l.errs[i])
+		}
+		l.reset()
+	}
+	for in.Run() {
+		for key, state, more := in.Next(); more; key, state, more = in.Next() {
+			if l.add(key, state); enough(l) {
+				merge()
+			}
+		}
+	}
+	merge()
 }
 
 // kinds has f try both.

@@ -170,6 +170,13 @@ type refusal struct {
 	reason string
 }
 
+func (p *pushed) merge(novel []byte) {
+	p.merged++
+	if len(novel) > 0 {
+		p.novel++
+	}
+}
+
 func (p *pushed) refuse(index int, err error) {
 	p.refused++
 	if len(p.told) < maxToldRefusals {

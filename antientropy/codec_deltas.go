@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/eventual-go/eventual/internal/wire"
+	"github.com/eventual-go/eventual/transport"
 )
 
 // methodDeltas is a push of what waited in an [Outbox]: a push whose entries say
@@ -18,6 +19,11 @@ type delta struct {
 	entry
 	at  time.Duration // when it was put here
 	age time.Duration // how long it had been on its way then
+}
+
+// arrival is d as it comes from a peer, with its state in the place of what was new.
+func (d *delta) arrival(from transport.NodeID) arrival {
+	return arrival{from: from, key: d.key, novel: d.state, age: d.age, aged: true}
 }
 
 // aged is how long d has been on its way, a moment before it arrives.

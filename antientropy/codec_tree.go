@@ -32,6 +32,20 @@ type stretch struct {
 	deltas []delta
 }
 
+// states returns the deltas of all runs that have a state, and their places among all.
+func (m *treeMessage) states() (deltas []*delta, places []int) {
+	place := 0
+	for _, r := range m.runs {
+		for i := range r.deltas {
+			if d := &r.deltas[i]; len(d.state) > 0 {
+				deltas, places = append(deltas, d), append(places, place)
+			}
+			place++
+		}
+	}
+	return deltas, places
+}
+
 // An outcome is what became of a stretch.
 type outcome struct {
 	have  uint64 // up to here the receiver has the origin's deltas now

@@ -136,6 +136,12 @@ func FuzzHandler(f *testing.F) {
 		store := newParts(1)
 		store.add("k", 1)
 		l := &Loop{Store: store, MaxMessage: small, Propagation: Propagation(int(m) / len(methods) % 2)}
+		if len(req)%2 == 1 {
+			l.Store = struct {
+				*parts
+				Merger
+			}{store, &disk{sets: store.sets}}
+		}
 		resp, err := l.Handler().ServeCall(t.Context(), "peer", methods[int(m)%len(methods)], slices.Clone(req))
 		if err == nil && int(m)%len(methods) > 2 && len(resp) > small {
 			t.Fatalf("an answer of %d bytes", len(resp))

@@ -100,6 +100,7 @@ type Loop struct {
 	tree     Broadcast // and is
 	out      outgoing
 	order    order
+	gate     gate
 	lanes    [lanes]chan struct{}
 	peers    map[transport.NodeID]*peer
 	turns    []*peer // the rest of the current turn of reconciliations
@@ -131,9 +132,6 @@ func (l *Loop) Handler() transport.Handler {
 		Outdated: func(peer transport.NodeID) { l.Kick(peer) },
 		opened:   l.opened,
 		arriving: l.arriving,
-		arrived: func(ticket uint64, a arrival) {
-			l.telling(func(n *news) { l.arrived(n, ticket, a) })
-		},
 	}
 	r.Membership = &l.place
 	return transport.HandlerFunc(func(ctx context.Context, from transport.NodeID, method string, req []byte) ([]byte, error) {
@@ -181,17 +179,39 @@ func (l *Loop) put(n *news, a arrival) error {
 	return l.enqueue(n, a)
 }
 
-func (l *Loop) arriving() (ticket uint64) {
+// arriving waits until so many states may be merged, and notes that they are.
+func (l *Loop) arriving(ctx context.Context, states int) (arrived func([]arrival), err error) {
+	leave, err := l.admit(ctx, states)
+	if err != nil {
+		return nil, err
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.order.begin()
+	ticket := l.order.begin(states)
+	return func(all []arrival) {
+		var n news
+		l.arrived(&n, ticket, all)
+		leave()
+		n.tell(&l.Events)
+	}, nil
+}
+
+// admit waits at the gate, if several states may be merged at once.
+func (l *Loop) admit(ctx context.Context, states int) (leave func(), err error) {
+	if _, ok := l.Store.(Merger); !ok {
+		return func() {}, nil
+	}
+	l.mu.Lock()
+	l.setup()
+	l.mu.Unlock()
+	return l.gate.enter(ctx, states)
 }
 
 // arrived ends a merge and puts what that brought, and what waited for its end.
-func (l *Loop) arrived(n *news, ticket uint64, a arrival) {
+func (l *Loop) arrived(n *news, ticket uint64, all []arrival) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.order.end(ticket, a, func(a arrival) {
+	l.order.end(ticket, all, func(a arrival) {
 		if a.aged {
 			l.delays.add(a.age)
 		}
@@ -266,6 +286,7 @@ func (l *Loop) setup() {
 	l.changed = make(chan struct{})
 	l.hurry, l.filling = make(chan struct{}, 1), make(chan struct{}, 1)
 	l.collecting = make(chan struct{}, 1)
+	l.gate = newGate()
 	if l.pace.Concurrent > 0 {
 		l.slots = make(chan struct{}, l.pace.Concurrent)
 	}

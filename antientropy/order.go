@@ -26,16 +26,21 @@ type arrival struct {
 	aged  bool          // which is known
 }
 
-// begin is called before a merge. Each ticket is to be ended, whatever became of it.
-func (o *order) begin() (ticket uint64) {
-	o.waiting = append(o.waiting, arrival{})
-	return o.first + uint64(len(o.waiting)) - 1
+// begin is called before so many states are merged: one, or several while no others are. Each
+// ticket is to be ended, whatever became of it.
+func (o *order) begin(states int) (ticket uint64) {
+	ticket = o.first + uint64(len(o.waiting))
+	o.waiting = append(o.waiting, make([]arrival, states)...)
+	return ticket
 }
 
-// end is called after a merge, and calls pass for all that none is to wait for.
-func (o *order) end(ticket uint64, a arrival, pass func(arrival)) {
-	a.ended = true
-	o.waiting[ticket-o.first] = a
+// end is called after that with what became of all of them, and calls pass for all that none is
+// to wait for.
+func (o *order) end(ticket uint64, all []arrival, pass func(arrival)) {
+	for i, a := range all {
+		a.ended = true
+		o.waiting[ticket-o.first+uint64(i)] = a
+	}
 	n := 0
 	for n < len(o.waiting) && o.waiting[n].ended {
 		if len(o.waiting[n].novel) > 0 {

@@ -58,6 +58,9 @@ func newTrial(t *testing.T, seed uint64) *trial {
 				return ids
 			},
 		}
+		if (seed+uint64(i))%2 == 1 {
+			n.loop.Store = &disk{sets: n.store}
+		}
 		n.loop.Events.OnExchange = func(x Exchange) { n.loop.Stats() }
 		node := tr.net.Node(id, n.loop.Handler())
 		n.loop.Caller = callerFunc(func(ctx context.Context, to transport.NodeID, method string, req []byte) ([]byte, error) {

@@ -96,10 +96,8 @@ func (r *Round) pulled(ctx context.Context, resp []byte) error {
 	if r.skip+len(first.keys) > maxKeysAt {
 		return &CorruptError{Method: methodPull, Reason: "more keys than a range has"}
 	}
-	for i := range a.at {
-		if err := r.take(ctx, &r.asked[i], a.at[i].keys); err != nil {
-			return err
-		}
+	if err := r.take(ctx, a); err != nil {
+		return err
 	}
 	skip, settled := r.partial(a, len(a.at))
 	first.keys = append(r.part, first.keys...)
@@ -154,48 +152,59 @@ func (r *Round) resize(settled int, all bool) {
 	r.window = min(r.window, 1<<20)
 }
 
-// take merges the keys of one range. The order of events is that of the peer's
-// answer.
-func (r *Round) take(ctx context.Context, q *question, keys []found) error {
-	for i := range keys {
-		f := &keys[i]
-		if !f.told() && !q.at.Contains(r.hasher.Position(f.key)) {
-			return &CorruptError{Method: methodPull, Reason: "key is not of the range asked for: do both sides hash with the same secret?"}
-		}
-		switch f.kind {
-		case foundTooLarge, foundFailed:
-			r.refuse(f.key, f.problem(r.limit))
-		case foundPart:
-			if !q.sees(f.key) {
-				return &CorruptError{Method: methodPull, Reason: "part of a key of which nothing was told"}
-			}
-			fallthrough
-		case foundState, foundMoving:
-			if err := r.merge(ctx, f); err != nil {
+// take merges the keys of all ranges, once each is known to belong there. Events tell first
+// what the peer could not send.
+func (r *Round) take(ctx context.Context, a *answers) error {
+	var states []*found
+	for i := range a.at {
+		for j := range a.at[i].keys {
+			f := &a.at[i].keys[j]
+			if err := r.check(&r.asked[i], f); err != nil {
 				return err
 			}
+			if f.told() {
+				r.refuse(f.key, f.problem(r.limit))
+			} else if len(f.state) > 0 {
+				states = append(states, f)
+			}
 		}
+	}
+	of := func(i int) (string, []byte) { return states[i].key, states[i].state }
+	return r.merge(ctx, len(states), of, r.cfg.Learned, func(i int) { states[i].failed = true })
+}
+
+// check reports what the answer to a question cannot have.
+func (r *Round) check(q *question, f *found) error {
+	switch {
+	case !f.told() && !q.at.Contains(r.hasher.Position(f.key)):
+		return &CorruptError{Method: methodPull, Reason: "key is not of the range asked for: do both sides hash with the same secret?"}
+	case f.kind == foundPart && !q.sees(f.key):
+		return &CorruptError{Method: methodPull, Reason: "part of a key of which nothing was told"}
 	}
 	return nil
 }
 
-// merge merges the state or the part that was found, unless that is nothing.
-func (r *Round) merge(ctx context.Context, f *found) error {
-	if len(f.state) == 0 {
-		return nil
-	}
-	r.result.KeysReceived++
-	novel, err := r.store.Merge(ctx, f.key, f.state)
-	switch {
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case err != nil:
-		f.failed = true
-		r.refuse(f.key, err)
-	case len(novel) > 0:
-		r.result.KeysNovel++
-		if r.cfg.Learned != nil {
-			r.cfg.Learned(f.key, novel)
+// merge merges n states that the peer sent. learned, if not nil, is told what was new, and
+// refused which one was refused.
+func (r *Round) merge(ctx context.Context, n int, of func(i int) (key string, state []byte), learned func(key string, novel []byte), refused func(i int)) error {
+	for first, in := range lots(r.store, n, of) {
+		in.merge(ctx)
+		r.result.KeysReceived += in.len()
+		for i, key := range in.keys {
+			switch novel, err := in.novel[i], in.errs[i]; {
+			case err != nil && ctx.Err() != nil: // the round ends here
+			case err != nil:
+				r.refuse(key, err)
+				refused(first + i)
+			case len(novel) > 0:
+				r.result.KeysNovel++
+				if learned != nil {
+					learned(key, novel)
+				}
+			}
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
 	}
 	return nil

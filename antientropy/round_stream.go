@@ -59,10 +59,8 @@ func (r *Round) streamed(ctx context.Context, resp []byte) error {
 		r.refuse(k.key, k.err(r.limit))
 		r.toldOf(k.key)
 	}
-	for _, e := range s.entries {
-		if err := r.absorb(ctx, &e); err != nil {
-			return err
-		}
+	if err := r.absorb(ctx, s.entries); err != nil {
+		return err
 	}
 	r.result.Strategy = FullState
 	r.cursor, r.left = s.next, s.left
@@ -75,21 +73,11 @@ func (r *Round) streamed(ctx context.Context, resp []byte) error {
 	return nil
 }
 
-// absorb merges one key of the stream. Nothing is passed on: what one peer has had
-// all along the others are not to be sent again; who lacks some of it finds out.
-func (r *Round) absorb(ctx context.Context, e *entry) error {
-	r.result.KeysReceived++
-	novel, err := r.store.Merge(ctx, e.key, e.state)
-	switch {
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case err != nil:
-		r.refuse(e.key, err)
-		r.toldOf(e.key)
-	case len(novel) > 0:
-		r.result.KeysNovel++
-	}
-	return nil
+// absorb merges keys of the stream. Nothing is passed on: what one peer has had all along
+// the others are not to be sent again; who lacks some of it finds out.
+func (r *Round) absorb(ctx context.Context, all []entry) error {
+	of := func(i int) (string, []byte) { return all[i].key, all[i].state }
+	return r.merge(ctx, len(all), of, nil, func(i int) { r.toldOf(all[i].key) })
 }
 
 // toldOf remembers a key that was refused, so that it is not asked for again at once.
