@@ -62,11 +62,12 @@ func (s *Responder) merge(ctx context.Context, n int, of func(i int) arrival) (*
 	if planted.Bug == planted.AckBeforeMerge {
 		n = min(n, 1)
 	}
-	result := new(pushed)
+	result, all := new(pushed), []arrival(nil)
 	for first, in := range lots(s.Store, n, func(i int) (string, []byte) { a := of(i); return a.key, a.novel }) {
-		all := make([]arrival, in.len())
-		for i := range all {
-			all[i] = of(first + i)
+		all = all[:0]
+		for i := range in.len() {
+			all = append(all, of(first+i))
+			all[i].novel = nil
 		}
 		if err := s.mergeInOrder(ctx, in, all); err != nil {
 			return nil, err
@@ -89,9 +90,6 @@ func (s *Responder) merge(ctx context.Context, n int, of func(i int) arrival) (*
 
 // mergeInOrder merges a lot, and hands on what was new, if it was not refused.
 func (s *Responder) mergeInOrder(ctx context.Context, in *lot, all []arrival) error {
-	for i := range all {
-		all[i].novel = nil
-	}
 	arrived, err := s.begin(ctx, len(all))
 	if err != nil {
 		return err
