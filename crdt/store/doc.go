@@ -1,4 +1,4 @@
-// Package store keeps many replicated values by key, in memory.
+// Package store keeps many replicated values by key, in memory or on disk.
 //
 // A [Store] maps keys to values of the types of package crdt. Its own program
 // changes and reads them typed, by [Update] and [View]; the packages that
@@ -27,9 +27,15 @@
 // behind, so that no older state can bring it back, and the key may be made again
 // at once.
 //
+// Several keys are changed in one step by a [Batch]. A key may have a deadline ([Store.Expire]).
+//
+// # Durability
+//
 // A store in memory forgets everything with its process, the events that it
 // numbered included, so its replica identity must end with it too: see
-// [Config.Replica].
+// [Config.Replica]. One on disk ([Open]) keeps all of it, and its identity as long as it can be sure of it; package
+// crdt/store/pebblestore is a disk. A write costs what it adds, whatever the key holds, also there. [Config.Sync] says
+// what a crash may take away.
 //
 // What another store lacks of a large value can be loaded in place of the whole, by what
 // that one has seen of it: [Store.Seen], [Store.LoadSince].
@@ -53,7 +59,7 @@
 // What is left of elements removed from a [crdt.LWWSet] or [crdt.LWWMap], or of fields
 // removed from a map, goes with the whole key only. [Store.Index]
 // hashes each small state that has changed, whole, and of a large collection what has
-// changed in it. [Store.Keys] looks at all keys.
+// changed in it.
 //
 // What [Store.LoadSince] returns has the runs of all events that were ever taken back, and
 // the whole of types without events, unless the other store has the very same of them all.
@@ -64,7 +70,8 @@
 // updates, views, loads, merges or deletes it waits for the others at the same
 // key, and for nobody else. The functions given to Update and View run under that
 // lock: they must be short, must not call the store, and must not keep the value.
-// The bodies of ranges run under no lock. The package starts no goroutine.
+// The bodies of ranges run under no lock. A [Batch] holds the locks of all its keys. The package starts no goroutine,
+// but for [Open] where the index has to be made again.
 //
 // # Errors
 //
@@ -72,7 +79,7 @@
 // bytes, *crdt.UnknownKindError for a type that is not among [Config.Kinds],
 // crdt.ErrGrowOnly for what cannot be deleted, *vclock.DriftError for a timestamp
 // too far ahead, *[StaleError] for what must not come back. A value of a type that refuses to encode it is an
-// *[EncodeError]. A context that has ended is returned as its own error.
+// *[EncodeError]. A store that was closed says [ErrClosed], and one whose disk has failed *[FailedError]. A context that has ended is returned as its own error.
 //
 // # Wire compatibility
 //
@@ -91,6 +98,12 @@
 // replica that inherits and those that departed, each in 16 bytes, and what they left by
 // key. The index is hashed as package merkle says, over the fingerprints of
 // [crdt.Value.Fingerprint], whose bytes crdt/WIRE.md has.
+//
+// The delta of a [Batch] is
+//
+//	[1, number, id, [key, ...], [value, ...]]
+//
+// with the generation, the keys in ascending order, and the encoded value of each as bytes.
 //
 // What [Store.Seen] returns is
 //
