@@ -173,9 +173,13 @@ func (s *Store) turn(next *era, chain []*record, visit func() error) error {
 	return s.complete(next, visit)
 }
 
-// complete has the keys concerned come along to an era that is the present one.
+// complete has the keys concerned come along to an era that is the present one. If one cannot be read the store ends:
+// the next era would not know of it, and whoever opens the store again goes on here.
 func (s *Store) complete(a *era, visit func() error) error {
 	if err := visit(); err != nil {
+		if s.ending() == nil {
+			err = s.fail(err)
+		}
 		return err
 	}
 	done := *a

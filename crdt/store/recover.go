@@ -69,7 +69,7 @@ func (s *Store) dropTenures(present uint32) error {
 	found := errors.New("found")
 	for _, space := range []byte{spaceValue, spaceRow} {
 		for from := uint32(0); from < present; {
-			var tenure uint32
+			tenure := present // also of a key that is none
 			err := s.disk.backend.Scan([]byte{space}, binary.BigEndian.AppendUint32(nil, from), func(key, _ []byte) error {
 				if len(key) >= tenurePrefix {
 					tenure = binary.BigEndian.Uint32(key[1:])

@@ -179,6 +179,9 @@ func decodeHead(b []byte) (*head, error) {
 	h.at.number, h.at.id = rd.Uint(), rd.Uint()
 	h.tenure = readUint32(rd)
 	h.turning = rd.Bool()
+	if _, known := h.at.known(); h.base.IsZero() || h.writer.IsZero() || !known && !h.at.isZero() {
+		rd.Fail("nobody, or nowhere")
+	}
 	for range rd.Array() {
 		if rd.Err() != nil {
 			break
