@@ -1,6 +1,13 @@
 package store
 
-import "github.com/eventual-go/eventual/crdt"
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"slices"
+
+	"github.com/eventual-go/eventual/crdt"
+)
 
 // A Backend keeps the bytes of a store, see [Open]. It knows nothing of what they mean, but that operands are joined
 // ([Joined]). Package crdt/store/pebblestore has one on disk. Implementations are safe for concurrent use.
@@ -65,18 +72,26 @@ const (
 // result can be kept.
 //
 // It is total: what does not decode is left out, and the result is marked as damaged ([Store.Check] and the store
-// itself report that), so that one bad operand neither stops a backend nor hides the others. It costs O(all values).
-// The result may be one of the values.
+// itself report that), so that one bad operand neither stops a backend nor hides the others. What only a program of
+// another version or with other kinds can decode is kept as it is, and so is all that was to be joined with it. It costs
+// O(all values). The result may be one of the values.
 func Joined(kinds *crdt.Kinds, values ...[]byte) []byte {
-	if len(values) == 1 {
+	switch len(values) {
+	case 0:
+		return []byte{damagedMark}
+	case 1:
 		return values[0]
 	}
 	var whole crdt.Value
 	damaged := false
+	values = unpiled(values)
 	for _, b := range values {
 		b, marked := readable(b)
 		damaged = damaged || marked
 		v, err := kinds.Decode(b)
+		if beyond(err) {
+			return piled(values)
+		}
 		if err != nil {
 			damaged = true
 			continue
@@ -100,4 +115,45 @@ func readable(b []byte) (value []byte, damaged bool) {
 		return b[1:], true
 	}
 	return b, false
+}
+
+// pileMark begins a number of values that were not joined.
+var pileMark = []byte{damagedMark, damagedMark}
+
+// piled puts values, oldest first, into one: each with its length before it.
+func piled(values [][]byte) []byte {
+	pile := slices.Clone(pileMark)
+	for _, b := range values {
+		pile = binary.AppendUvarint(pile, uint64(len(b)))
+		pile = append(pile, b...)
+	}
+	return pile
+}
+
+// unpiled returns values with those in place of a pile that are in it. What comes after a broken length is one more.
+func unpiled(values [][]byte) (all [][]byte) {
+	for _, b := range values {
+		pile, ok := bytes.CutPrefix(b, pileMark)
+		if !ok {
+			all = append(all, b)
+			continue
+		}
+		for len(pile) > 0 {
+			n, size := binary.Uvarint(pile)
+			if size <= 0 || n > uint64(len(pile)-size) {
+				all = append(all, pile)
+				break
+			}
+			all = append(all, pile[size:size+int(n)])
+			pile = pile[size+int(n):]
+		}
+	}
+	return all
+}
+
+// beyond reports whether an error says that a program of another version, or with other kinds, can read what this one
+// cannot: that is no damage, and must stay as it is.
+func beyond(err error) bool {
+	_, unknown := errors.AsType[*crdt.UnknownKindError](err)
+	return unknown || errors.Is(err, crdt.ErrVersion)
 }

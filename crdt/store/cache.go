@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"sync"
@@ -131,15 +132,46 @@ func (s *Store) read(e *entry) (value *crdt.Value, size int, err error) {
 	if err != nil {
 		return value, 0, err
 	}
-	encoded, damaged := readable(stored)
-	v, err := s.kinds.Decode(encoded)
+	v, encoded, damaged, err := s.decode(stored)
 	switch {
+	case beyond(err):
+		return value, len(encoded), err
+	case len(stored) == 0:
+		return v, 0, s.mustBeEmpty(b, e)
 	case err != nil:
 		return value, len(encoded), fmt.Errorf("%w: %w", ErrDamaged, err)
 	case damaged:
 		return v, len(encoded), fmt.Errorf("%w: a part of it did not decode", ErrDamaged)
 	}
 	return v, len(encoded), nil
+}
+
+// decode returns the value in what is stored, and whether a part of it was left out.
+func (s *Store) decode(stored []byte) (v *crdt.Value, encoded []byte, damaged bool, err error) {
+	if pile := unpiled([][]byte{stored}); bytes.HasPrefix(stored, pileMark) {
+		stored = Joined(s.kinds, pile...)
+		for _, b := range pile {
+			if v, err = s.kinds.Decode(b); beyond(err) { // as before
+				return v, stored, false, err
+			}
+		}
+	}
+	encoded, damaged = readable(stored)
+	v, err = s.kinds.Decode(encoded)
+	return v, encoded, damaged, err
+}
+
+// mustBeEmpty is ErrDamaged if there was a value of a locked entry, by its row. Without it, nobody knows how far its
+// events were numbered.
+func (s *Store) mustBeEmpty(b *batch, e *entry) error {
+	stored, err := s.disk.backend.Get(b.key(spaceRow, e))
+	if r, ok := decodeRow(stored); err == nil && ok && r.fingerprint.IsZero() {
+		return nil
+	}
+	if err == nil || errors.Is(err, ErrDamaged) {
+		return fmt.Errorf("%w: it is not there", ErrDamaged)
+	}
+	return err
 }
 
 // salvage goes on with what could be read of a locked entry. What is lost was numbered, so from now on this key is

@@ -13,7 +13,6 @@ func (s *Store) Close() error {
 		return nil
 	}
 	s.disk.quiet()
-	s.index.rebuilding.Wait()
 	if first {
 		why = s.farewell()
 	}
@@ -30,10 +29,11 @@ func (d *disk) quiet() {
 	}
 }
 
-// farewell writes down that the identity is free, and what all rows add up to.
+// farewell writes down that the identity is free, and what all rows add up to. It is not free if it may have numbered
+// something that has no encoding, and so is lost.
 func (s *Store) farewell() error {
 	h := s.head(s.era.Load())
-	h.closed = true
+	h.closed = !s.disk.behind.Load()
 	ops := []Op{{OpSet, []byte{spaceHead}, h.encode()}, {Kind: OpDelete, Key: []byte{spaceSummary}}}
 	if !s.index.doubt.Load() {
 		s.index.mu.Lock()

@@ -128,7 +128,7 @@ func (s *Store) acknowledge(ctx context.Context, r *record) (refused []int, err 
 	for i, it := range items {
 		keys[i], states[i] = it.key, r.before().seal(it.value)
 	}
-	_, errs := s.MergeAll(ctx, keys, states)
+	_, errs := s.mergeAll(ctx, keys, states)
 	for i, it := range r.residues {
 		if v, err := s.kinds.Decode(it.value); err != nil || !v.Spent() || errs[i] != nil {
 			refused = append(refused, i)

@@ -25,8 +25,12 @@ func (s *Store) touched(e *entry) {
 	}
 }
 
-// finish is what a call says of a change, after it has waited until it is durable if it must be.
+// finish is what a call says of a change, after it has waited until it is durable if it must be. A call that has
+// changed nothing waits for those that did and are waiting still, because it says that all of it is there.
 func (s *Store) finish(c Commit, err error) error {
+	if c == nil && err == nil {
+		return s.land()
+	}
 	if failed := s.await(c); failed != nil {
 		return failed
 	}

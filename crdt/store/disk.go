@@ -18,6 +18,9 @@ type disk struct {
 	mu    sync.Mutex
 	timer *time.Timer // runs while something waits to be synced
 
+	behind atomic.Bool  // there was something that could not be encoded, so it may have numbered what is not on disk
+	flying atomic.Int64 // writes that somebody waits for, and that may not be durable
+
 	floorMu sync.Mutex
 	floor   atomic.Int64 // no stamp that was written is later
 }
@@ -73,6 +76,7 @@ func (s *Store) put(b *batch, e *entry, delta []byte) error {
 	if len(delta) == 0 || e.unsaved {
 		whole, err := e.encode(nil)
 		if err != nil {
+			s.disk.behind.Store(true)
 			e.unsaved = true
 			return err
 		}
@@ -85,6 +89,7 @@ func (s *Store) put(b *batch, e *entry, delta []byte) error {
 	}
 	hi, lo, err := e.value.Fingerprint(s.index.hash)
 	if err != nil {
+		s.disk.behind.Store(true)
 		e.unsaved = true
 		b.ops = b.ops[:len(b.ops)-1]
 		return &EncodeError{Key: e.key, Err: err}
@@ -113,11 +118,29 @@ func (s *Store) apply(b *batch, wait bool) (Commit, error) {
 	if err := s.coverClock(); err != nil {
 		return nil, err
 	}
-	c, err := s.write(b, wait && d.each)
-	if err == nil && !d.each && d.every > 0 {
+	if wait && d.each {
+		return s.fly(b)
+	}
+	c, err := s.write(b, false)
+	if err == nil && d.every > 0 {
 		s.syncSoon()
 	}
 	return c, err
+}
+
+// fly applies a batch that somebody waits for.
+func (s *Store) fly(b *batch) (Commit, error) {
+	s.disk.flying.Add(1)
+	return s.write(b, true)
+}
+
+// land waits for what others have written and may still be waiting for: who says that something was there already
+// says that it is durable.
+func (s *Store) land() error {
+	if s.disk == nil || s.disk.flying.Load() == 0 {
+		return nil
+	}
+	return s.force()
 }
 
 // write applies a batch. An error is final.
@@ -129,7 +152,7 @@ func (s *Store) write(b *batch, sync bool) (Commit, error) {
 	return c, nil
 }
 
-// await waits until a write is durable, if anybody has to.
+// await waits until what fly wrote is durable, if anybody has to.
 func (s *Store) await(c Commit) error {
 	if c == nil {
 		return nil
@@ -137,6 +160,7 @@ func (s *Store) await(c Commit) error {
 	if err := c.Wait(); err != nil {
 		return s.fail(err)
 	}
+	s.disk.flying.Add(-1) // after a failure it stays: nobody is to say that anything is durable
 	return nil
 }
 
@@ -146,7 +170,10 @@ func (s *Store) force(ops ...Op) error {
 	if err != nil {
 		return err
 	}
-	return s.await(c)
+	if err := c.Wait(); err != nil {
+		return s.fail(err)
+	}
+	return nil
 }
 
 // clockLease is how far ahead of the stamps the moment is that is written down. A store that is opened begins there.

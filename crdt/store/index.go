@@ -17,8 +17,7 @@ type index struct {
 	hash  func(part []byte) (hi, lo uint64)
 	check merkle.Fingerprint // tells the secret, and the form of fingerprints
 
-	doubt      atomic.Bool // the rows on disk may not be right
-	rebuilding sync.WaitGroup
+	doubt atomic.Bool // the rows on disk may not be right
 }
 
 func newIndex(secret []byte) *index {

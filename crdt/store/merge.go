@@ -114,11 +114,16 @@ func (s *Store) mergeInto(key string, at stamp, in *crdt.Value) (novel []byte, c
 // is refused concerns that key alone: errs has an error or nil for each, and novel what was new. Nothing has been
 // acknowledged before all of it is durable.
 func (s *Store) MergeAll(ctx context.Context, keys []string, states [][]byte) (novel [][]byte, errs []error) {
-	novel, errs = make([][]byte, len(keys)), make([]error, len(keys))
 	if err := s.begin(); err != nil {
-		return novel, all(errs, err)
+		return make([][]byte, len(keys)), all(make([]error, len(keys)), err)
 	}
 	defer s.end()
+	return s.mergeAll(ctx, keys, states)
+}
+
+// mergeAll is MergeAll for who is inside.
+func (s *Store) mergeAll(ctx context.Context, keys []string, states [][]byte) (novel [][]byte, errs []error) {
+	novel, errs = make([][]byte, len(keys)), make([]error, len(keys))
 	commits := make([]Commit, 0, 1)
 	for i, key := range keys {
 		if errs[i] = ctx.Err(); errs[i] != nil {
@@ -132,6 +137,9 @@ func (s *Store) MergeAll(ctx context.Context, keys []string, states [][]byte) (n
 	var failed error
 	for _, c := range commits {
 		failed = cmp.Or(s.await(c), failed)
+	}
+	if len(commits) < len(keys) {
+		failed = cmp.Or(s.land(), failed)
 	}
 	if failed != nil {
 		return make([][]byte, len(keys)), all(errs, failed)

@@ -58,7 +58,7 @@ func (s *Store) recover(replica vclock.ReplicaID) error {
 	if err := s.readRows(a.tenure); err != nil {
 		return err
 	}
-	if err := s.verify(h); err != nil {
+	if err := s.verify(h, a.tenure); err != nil {
 		return err
 	}
 	if s.named = h.named; !replica.IsZero() {
@@ -71,12 +71,12 @@ func (s *Store) recover(replica vclock.ReplicaID) error {
 	return s.resume(a)
 }
 
-// found makes a store of a backend that holds nothing.
+// found makes a store of a backend that holds nothing. It may be one that was lost with all that it numbered under its
+// name, so it begins under an identity that nobody ever had.
 func (s *Store) found(replica vclock.ReplicaID) error {
-	if s.named = replica; replica.IsZero() {
-		replica = s.fresh()
-	}
-	s.begins(&era{base: replica, writer: replica})
+	s.named = replica
+	id := s.fresh()
+	s.begins(&era{base: id, writer: id})
 	return s.persist(s.era.Load())
 }
 

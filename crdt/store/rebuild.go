@@ -2,30 +2,49 @@ package store
 
 import (
 	"encoding/binary"
+	"errors"
 
 	"github.com/eventual-go/eventual/merkle"
 )
 
 // verify looks whether the rows can be relied on: they are hashed as this store hashes, and add up to what they did
 // when it was closed. After a crash nothing says what they add up to; each was written together with its value then.
-func (s *Store) verify(h *head) error {
+func (s *Store) verify(h *head, tenure uint32) error {
 	sum, err := s.readSummary()
 	if err != nil {
 		return err
 	}
 	x := s.index
 	present := summary{keys: x.tree.Len(), root: x.tree.Root()}
-	if h.check != x.check || h.closed && sum != present {
-		x.doubt.Store(true)
+	damaged := x.doubt.Load() || h.closed && !h.check.IsZero() && sum != present
+	if damaged {
+		h.closed = false // whatever is missing was numbered
+		err = s.readValues(tenure)
 	}
-	if x.doubt.Load() {
+	if damaged || h.check != x.check {
+		x.doubt.Store(true)
 		x.tree = merkle.New(x.tree.Hasher())
 	}
-	return nil
+	return err
+}
+
+// readValues has an entry for each value on disk: rows that are damaged may be missing, too.
+func (s *Store) readValues(tenure uint32) error {
+	now := s.now()
+	return s.disk.backend.Scan(appendKey(nil, spaceValue, tenure, ""), nil, func(key, _ []byte) error {
+		name := string(key[tenurePrefix:])
+		if sh := s.table.shardOf(name); sh.entries[name] == nil {
+			s.table.restore(name, new(row), now).tenure = tenure
+		}
+		return nil
+	})
 }
 
 func (s *Store) readSummary() (summary, error) {
 	b, err := s.disk.backend.Get([]byte{spaceSummary})
+	if errors.Is(err, ErrDamaged) {
+		err = nil
+	}
 	if err != nil || len(b) != 24 {
 		return summary{keys: -1}, err
 	}
@@ -42,26 +61,28 @@ func (x *index) checked() merkle.Fingerprint {
 	return x.check
 }
 
-// rebuild has all rows made again from the values, if they are in doubt.
+// rebuild has all rows made again from the values, if they are in doubt. The goroutine is inside the store for one key at
+// a time, so it can do nothing to one that was closed; and what it reports may close the store.
 func (s *Store) rebuild() {
-	if !s.index.doubt.Load() {
+	if s.index.doubt.Load() {
+		go s.reindexAll()
+	}
+}
+
+func (s *Store) reindexAll() {
+	for key := range s.table.all() {
+		if s.reindex(key) != nil {
+			return // the store has ended, or the next one that opens it will do that again
+		}
+	}
+	if s.begin() != nil {
 		return
 	}
-	s.index.rebuilding.Go(func() {
-		for key := range s.table.all() {
-			if s.reindex(key) != nil {
-				return // the store has ended, or the next one that opens it will do that again
-			}
-		}
-		if s.begin() != nil {
-			return
-		}
-		defer s.end()
-		s.turning.Lock()
-		defer s.turning.Unlock()
-		s.index.doubt.Store(false)
-		_ = s.persist(s.era.Load())
-	})
+	defer s.end()
+	s.turning.Lock()
+	defer s.turning.Unlock()
+	s.index.doubt.Store(false)
+	_ = s.persist(s.era.Load())
 }
 
 // reindex makes the row of a key again.
