@@ -188,9 +188,7 @@ func (s *Store) applyBatch(b *Batch, keys []string) (_ Delta, c Commit, err erro
 			return Delta{}, nil, fmt.Errorf("store: batch: %q: %w", st.key, crdt.ErrGrowOnly)
 		}
 	}
-	for _, e := range g.entries {
-		s.preserve(e)
-	}
+	s.preserve(g.entries...)
 	g.done = false
 	var failed error
 	for _, st := range b.steps {

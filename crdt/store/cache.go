@@ -14,8 +14,9 @@ import (
 // read when they are used, and given up when others need the room and they were not used for a while (the second
 // chance, or clock, algorithm).
 type cache struct {
-	limit int64 // 0 in a store that has no disk
-	bytes atomic.Int64
+	limit  int64 // 0 in a store that has no disk
+	bytes  atomic.Int64
+	values atomic.Int64 // in memory
 
 	hits, misses, evictions atomic.Uint64
 
@@ -34,6 +35,7 @@ func (c *cache) admit(e *entry, size int) {
 	}
 	e.size = size
 	c.bytes.Add(int64(size) + valueOverhead)
+	c.values.Add(1)
 	if e.ringed {
 		return
 	}
@@ -58,6 +60,7 @@ func (c *cache) dismiss(e *entry) {
 		return
 	}
 	c.bytes.Add(-int64(e.size) - valueOverhead)
+	c.values.Add(-1)
 	e.size = 0
 }
 

@@ -46,9 +46,7 @@ func (s *Store) mergeAllInto(key string, at stamp, keys []string, values []*crdt
 		}
 		lifted[i] = in
 	}
-	for _, e := range g.entries {
-		s.preserve(e)
-	}
+	s.preserve(g.entries...)
 	g.done = false
 	var failed error
 	for i, e := range g.entries {

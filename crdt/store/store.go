@@ -106,6 +106,7 @@ type Store struct {
 	deadlines  deadlines
 	dates      bool // keys may have deadlines
 	grace      time.Duration
+	snapshots  atomic.Pointer[[]*Snapshot] // those that are open; replaced, never edited
 
 	era       atomic.Pointer[era]
 	turning   sync.Mutex    // held by who replaces the era; taken before the lock of any entry
