@@ -64,6 +64,15 @@ func (f *forgetter) Merge(ctx context.Context, key string, state []byte) ([]byte
 	return f.Store.Merge(ctx, key, state)
 }
 
+// MergeAll is there so that what the store itself merges at once is not behind the back of merge.
+func (f *forgetter) MergeAll(ctx context.Context, keys []string, states [][]byte) (novel [][]byte, errs []error) {
+	for i, key := range keys {
+		n, err := f.Merge(ctx, key, states[i])
+		novel, errs = append(novel, n), append(errs, err)
+	}
+	return novel, errs
+}
+
 func (f *forgetter) Propose(limit int, quiet time.Duration) []byte {
 	if f.propose != nil {
 		return f.propose(f.Store, limit)

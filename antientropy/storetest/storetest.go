@@ -26,6 +26,9 @@
 // and nothing if nothing lacks; it is checked of states that are large enough only where
 // those of Config.State are.
 //
+// Of a store that merges many at once ([antientropy.Merger]) that it is as if they were merged one
+// by one, in their order, also for those who look meanwhile, and whenever the context ends.
+//
 // Of a store that is an [antientropy.Follower] its generations too; of one that is an
 // [antientropy.Collector], if there is a Delete, that it forgets what all have agreed on,
 // that nothing late brings that back, and that one which was away is brought to where the
@@ -109,6 +112,7 @@ var promises = []promise{
 	{"any string is a key", (*suite).anyKey},
 	{"a context that ended", (*suite).ended},
 	{"concurrent use", (*suite).concurrent},
+	{"many merged at once", (*suite).mergingMany},
 	{"stores reconcile", (*suite).reconcile},
 	{"updates", (*suite).updates},
 	{"generations", (*suite).generations},
