@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -52,14 +53,15 @@ var keySet = []string{"a", "a/1", "a/2", "b", "c"}
 // A subject is a store that is written to at random.
 type subject struct {
 	*store.Store
-	n int
+	n               int
+	proposal, reply []byte
 }
 
 // step does anything that changes a store.
 func (s *subject) step(t *rapid.T) {
 	key, other := rapid.SampledFrom(keySet).Draw(t, "key"), rapid.SampledFrom(keySet).Draw(t, "other")
 	s.n++
-	switch rapid.IntRange(0, 9).Draw(t, "step") {
+	switch rapid.IntRange(0, 10).Draw(t, "step") {
 	case 0, 1:
 		add(t, s.Store, key, 1)
 	case 2:
@@ -82,24 +84,38 @@ func (s *subject) step(t *rapid.T) {
 	case 8:
 		s.settle(t)
 	case 9:
+		other := named(fmt.Sprint("other", s.n))
+		_, err := other.Adopt(t.Context(), s.Generation())
+		require.NoError(t, err)
+		var b store.Batch
+		counting(&b, key, 1)
+		inserting(&b, "c", "y")
+		delta, err := sent(other.Apply(&b))
+		require.NoError(t, err)
+		merge(t, s.Store, key, delta)
+	case 10:
 		generation := fmt.Sprintf("%08d%08d", s.n, s.n)
 		for range s.adopt(t, generation) {
 		}
 	}
 }
 
-// settle forgets what was deleted.
+// settle forgets what was deleted: it prepares a proposal, or concludes it.
 func (s *subject) settle(t tester) {
 	_, err := s.Adopt(t.Context(), "")
 	require.NoError(t, err)
-	proposal := s.Propose(1<<20, 0)
-	if proposal == nil {
+	if s.proposal == nil {
+		if s.proposal = s.Propose(1<<20, 0); s.proposal != nil {
+			s.reply, err = s.Prepare(t.Context(), s.proposal)
+			require.NoError(t, err)
+		}
 		return
 	}
-	reply, err := s.Prepare(t.Context(), proposal)
-	require.NoError(t, err)
-	_, err = s.Conclude(t.Context(), proposal, [][]byte{reply})
-	require.NoError(t, err)
+	_, err = s.Conclude(t.Context(), s.proposal, [][]byte{s.reply})
+	if stale := new(store.StaleError); !errors.As(err, &stale) { // emptied meanwhile
+		require.NoError(t, err)
+	}
+	s.proposal = nil
 }
 
 func (s *subject) adopt(t tester, generation string) (keys []string) {
@@ -222,6 +238,49 @@ func TestSnapshotWaitsForWhatHasBegun(t *testing.T) {
 	add(t, s, "n", 1)
 	require.EqualValues(t, 1, totalAt(t, p, "n"))
 	p.Close()
+}
+
+// A sly value has something done while it is encoded.
+type sly struct{ max crdt.MaxRegister[uint64] }
+
+var whileEncoded = func() {}
+
+func (s *sly) Clone() *sly                    { return &sly{*s.max.Clone()} }
+func (s *sly) Merge(o *sly) bool              { return s.max.Merge(&o.max) }
+func (s *sly) UnmarshalBinary(b []byte) error { return s.max.UnmarshalBinary(b) }
+func (s *sly) AppendBinary(b []byte) ([]byte, error) {
+	whileEncoded()
+	return s.max.AppendBinary(b)
+}
+
+// A batch looks once whether there are snapshots: one that is taken while it prepares has all of it.
+func TestSnapshotsHaveAllOfABatchOrNothing(t *testing.T) {
+	kinds, err := crdt.Standard().With(crdt.NewKind[sly](102, "sly"))
+	require.NoError(t, err)
+	s := store.New(store.Config{Kinds: kinds})
+	_, err = store.Update(s, "a", func(v *sly, _ store.Writer) *sly { return &sly{*v.max.Set(1)} })
+	require.NoError(t, err)
+	add(t, s, "b", 1)
+
+	defer s.Snapshot().Close() // so that it encodes "a" before it looks at "b"
+	var p *store.Snapshot
+	whileEncoded = func() {
+		if p == nil {
+			p = s.Snapshot()
+		}
+	}
+	defer func() { whileEncoded = func() {} }()
+	var b store.Batch
+	store.Put(&b, "a", func(v *sly, _ store.Writer) *sly { return &sly{*v.max.Set(2)} })
+	counting(&b, "b", 1)
+	_, err = s.Apply(&b)
+	require.NoError(t, err)
+	defer p.Close()
+	var n uint64
+	_, err = store.ViewAt(p, "a", func(v *sly) { n, _ = v.max.Value() })
+	require.NoError(t, err)
+	require.EqualValues(t, 2, n)
+	require.EqualValues(t, 2, totalAt(t, p, "b"))
 }
 
 func TestViewAtFindsWhatViewFound(t *testing.T) {
