@@ -31,6 +31,9 @@ func (l *Loop) Run(ctx context.Context) error {
 	if u, ok := l.Store.(updates); ok {
 		work.Go(func() { l.follow(ctx, u) })
 	}
+	if sw, ok := l.Store.(sweeper); ok {
+		work.Go(func() { l.sweepNowAndThen(ctx, sw) })
+	}
 	if l.Propagation == Lazy {
 		work.Go(func() { l.mend(ctx) })
 	}

@@ -101,8 +101,8 @@ func (s *Store) Deadline(key string) (at time.Time, ok bool, err error) {
 }
 
 // Sweep deletes the keys that have ended, unless their deadline has passed for less than Config.Grace, and returns how
-// many there were. All replicas sweep, each for itself: what they do is the same, and merges into one. Package
-// antientropy calls it now and then. It costs O(keys swept · log n).
+// many there were. All replicas sweep, each for itself: what they do is the same, and merges into one. A loop of package
+// antientropy calls it once each interval. It costs O(keys swept · log n).
 //
 // Errors: ctx's; those of a disk ([Open]).
 func (s *Store) Sweep(ctx context.Context) (swept int, err error) {
