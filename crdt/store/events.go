@@ -33,10 +33,11 @@ type Reason uint8
 
 // Reasons for a rotation.
 const (
-	Unclean Reason = 1 + iota // it was not closed: what it wrote last may be lost, while others have it
-	Moved                     // its folder was copied, restored or moved: there may be another store that goes on under this name
-	Renamed                   // it was opened with another Config.Replica
-	Seen                      // it met an event of its own that it had never numbered: somebody else has, or it has forgotten
+	Unclean  Reason = 1 + iota // it was not closed: what it wrote last may be lost, while others have it
+	Moved                      // its folder was copied, restored or moved: there may be another store that goes on under this name
+	Renamed                    // it was opened with another Config.Replica
+	Seen                       // it met an event of its own that it had never numbered: somebody else has, or it has forgotten
+	Restored                   // it has read a backup, see [Store.Restore]
 )
 
 // String is the reason in a few words.
@@ -50,6 +51,8 @@ func (r Reason) String() string {
 		return "renamed"
 	case Seen:
 		return "another writer has this name"
+	case Restored:
+		return "restored from a backup"
 	}
 	return fmt.Sprintf("Reason(%d)", uint8(r))
 }
