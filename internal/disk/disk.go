@@ -3,7 +3,6 @@
 package disk
 
 import (
-	"bytes"
 	"errors"
 	"maps"
 	"slices"
@@ -25,35 +24,49 @@ var (
 type Disk struct {
 	kinds *crdt.Kinds
 
-	mu       sync.Mutex
-	place    string
-	durable  map[string][]byte // with all writes that were synced
-	tail     [][]store.Op      // those after that
-	present  map[string][]byte // with all writes
-	written  uint64            // how many writes there were
-	synced   uint64            // how many of them are durable
-	mounts   int
-	failed   error
-	failAt   uint64 // the write that fails, counted from 1; 0 if none does
-	failWith error
-	damaged  map[string]bool
+	mu      sync.Mutex
+	place   string
+	present map[string]content // with all writes
+	tail    []write            // those that are not durable, the oldest first
+	unsure  []store.Op         // the one that failed, as it would have been
+	written uint64             // how many writes there were
+	synced  uint64             // how many of them are durable
+	mounts  int
+	fault   fault
+	damaged map[string]bool
+	last    map[string]uint64 // the write that was the last one to a key
+}
+
+// A content is what was put under a key and is to be joined, the oldest first. It is never changed.
+type content [][]byte
+
+// A write is what there was before, under the keys that it went to.
+type write []undo
+
+type undo struct {
+	key     string
+	before  content // nil if there was nothing
+	damaged bool
 }
 
 // New returns an empty disk at a place, which may be "" for one that cannot tell where it is.
 func New(kinds *crdt.Kinds, place string) *Disk {
-	return &Disk{kinds: kinds, place: place, durable: map[string][]byte{}, present: map[string][]byte{}, damaged: map[string]bool{}}
+	return &Disk{
+		kinds: kinds, place: place,
+		present: make(map[string]content), damaged: make(map[string]bool), last: make(map[string]uint64),
+	}
 }
 
-// Mount returns the disk as a backend, in place of whoever had it before.
+// Mount returns the disk as a backend, in place of whoever had it before. No errors are to come.
 func (d *Disk) Mount() store.Backend {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.mounts++
-	d.failed, d.failAt = nil, 0
+	d.fault, d.unsure = fault{}, nil
 	return &mounted{disk: d, mount: d.mounts}
 }
 
-// Tail is how many writes are not durable.
+// Tail is how many writes are not durable. One that failed is not counted.
 func (d *Disk) Tail() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -67,38 +80,51 @@ func (d *Disk) Writes() uint64 {
 	return d.written
 }
 
-// Crash takes the disk away from who has it, and keeps so many of the writes that are not durable, the oldest ones.
-func (d *Disk) Crash(keep int) {
+// Synced is how many writes are durable: the first ones.
+func (d *Disk) Synced() uint64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.synced
+}
+
+// Last is the number of the last write to a key, counted from 1; 0 if there was none. One that failed is counted, too.
+func (d *Disk) Last(key []byte) uint64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.last[string(key)]
+}
+
+// Crash takes the disk away from who has it, and keeps so many of the writes that are not durable, the oldest ones. It
+// returns the number of the last write that is there. If a write has failed, it comes after those in the tail.
+func (d *Disk) Crash(keep int) (upto uint64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.mounts++
-	for _, ops := range d.tail[:min(keep, len(d.tail))] {
-		d.carryOut(d.durable, ops)
+	upto = d.synced + uint64(min(keep, len(d.tail)))
+	for _, w := range slices.Backward(d.tail[min(keep, len(d.tail)):]) {
+		d.takeBack(w)
 	}
-	d.tail = nil
+	if keep > len(d.tail) && d.unsure != nil {
+		d.carryOut(d.unsure)
+		upto++
+		d.written++
+	}
+	d.unsure, d.tail = nil, nil
 	d.synced = d.written
-	d.present = maps.Clone(d.durable)
+	return upto
 }
 
 // Copy returns a copy of what is on the disk, as one that a program makes while the disk is in use, or not. It is
-// somewhere else.
+// somewhere else, if that is another place.
 func (d *Disk) Copy(place string) *Disk {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	c := New(d.kinds, place)
-	c.durable, c.present = maps.Clone(d.present), maps.Clone(d.present)
+	c.present, c.damaged = maps.Clone(d.present), maps.Clone(d.damaged)
 	return c
 }
 
-// Fail has the n-th write from now on, counted from 1, and all after it, fail with an error. Whether it is on the disk,
-// nobody knows: here it is not.
-func (d *Disk) Fail(n int, with error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.failAt, d.failWith = d.written+uint64(n), with
-}
-
-// Damage changes what is under a key into something that cannot be read.
+// Damage changes what is under a key into something that cannot be read, until it is overwritten.
 func (d *Disk) Damage(key []byte) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -109,8 +135,7 @@ func (d *Disk) Damage(key []byte) {
 func (d *Disk) Replace(key, value []byte) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.present[string(key)] = bytes.Clone(value)
-	d.durable[string(key)] = bytes.Clone(value)
+	d.present[string(key)] = content{slices.Clone(value)}
 }
 
 // Keys returns the keys that begin with prefix, in ascending order.
@@ -130,137 +155,62 @@ func (d *Disk) keys(prefix string) (keys []string) {
 	return keys
 }
 
-func (d *Disk) carryOut(on map[string][]byte, ops []store.Op) {
+// value returns what is under a key, joined.
+func (d *Disk) value(key string) []byte {
+	c := d.present[key]
+	if len(c) == 0 {
+		return nil
+	}
+	if len(c) > 1 {
+		c = content{store.Joined(d.kinds, c...)}
+		d.present[key] = c
+	}
+	return append([]byte{}, c[0]...)
+}
+
+// carryOut does a write, and returns how to take it back.
+func (d *Disk) carryOut(ops []store.Op) (w write) {
 	for _, op := range ops {
 		key := string(op.Key)
+		if op.Kind == store.OpDeletePrefix {
+			for _, k := range d.keys(key) {
+				w = append(w, d.put(k, nil))
+			}
+			continue
+		}
 		switch op.Kind {
 		case store.OpSet:
-			on[key] = op.Value
+			w = append(w, d.put(key, content{op.Value}))
 		case store.OpJoin:
-			if old, ok := on[key]; ok {
-				on[key] = store.Joined(d.kinds, old, op.Value)
-			} else {
-				on[key] = op.Value
+			damaged := d.damaged[key]
+			w = append(w, d.put(key, append(slices.Clip(d.present[key]), op.Value)))
+			if damaged {
+				d.damaged[key] = true
 			}
 		case store.OpDelete:
-			delete(on, key)
-		case store.OpDeletePrefix:
-			maps.DeleteFunc(on, func(k string, _ []byte) bool { return strings.HasPrefix(k, key) })
+			w = append(w, d.put(key, nil))
 		}
 	}
+	return w
 }
 
-// mounted is a disk as who has it at the time sees it.
-type mounted struct {
-	disk  *Disk
-	mount int
+// put has a key hold something else, and returns what it held.
+func (d *Disk) put(key string, c content) undo {
+	u := undo{key, d.present[key], d.damaged[key]}
+	delete(d.damaged, key)
+	if c == nil {
+		delete(d.present, key)
+	} else {
+		d.present[key] = c
+	}
+	return u
 }
 
-func (m *mounted) lock() error {
-	m.disk.mu.Lock()
-	if m.mount != m.disk.mounts {
-		m.disk.mu.Unlock()
-		return ErrPulled
-	}
-	return nil
-}
-
-// Get implements store.Backend.
-func (m *mounted) Get(key []byte) ([]byte, error) {
-	if err := m.lock(); err != nil {
-		return nil, err
-	}
-	defer m.disk.mu.Unlock()
-	if m.disk.damaged[string(key)] {
-		return nil, store.ErrDamaged
-	}
-	return bytes.Clone(m.disk.present[string(key)]), nil
-}
-
-// Apply implements store.Backend.
-func (m *mounted) Apply(ops []store.Op, sync bool) (store.Commit, error) {
-	if err := m.lock(); err != nil {
-		return nil, err
-	}
-	d := m.disk
-	defer d.mu.Unlock()
-	if d.failed == nil && d.failAt > 0 && d.written+1 >= d.failAt {
-		d.failed = d.failWith
-	}
-	if d.failed != nil {
-		return nil, d.failed
-	}
-	kept := make([]store.Op, len(ops))
-	for i, op := range ops {
-		kept[i] = store.Op{Kind: op.Kind, Key: bytes.Clone(op.Key), Value: bytes.Clone(op.Value)}
-		delete(d.damaged, string(op.Key))
-	}
-	d.carryOut(d.present, kept)
-	d.tail = append(d.tail, kept)
-	d.written++
-	if !sync {
-		return nil, nil
-	}
-	return &commit{m, d.written}, nil
-}
-
-// A commit is durable from Wait on.
-type commit struct {
-	mounted *mounted
-	upto    uint64
-}
-
-// Wait implements store.Commit.
-func (c *commit) Wait() error {
-	if err := c.mounted.lock(); err != nil {
-		return err
-	}
-	d := c.mounted.disk
-	defer d.mu.Unlock()
-	if d.failed != nil && c.upto > d.synced {
-		return d.failed
-	}
-	for d.synced < c.upto {
-		d.carryOut(d.durable, d.tail[0])
-		d.tail = d.tail[1:]
-		d.synced++
-	}
-	return nil
-}
-
-// Scan implements store.Backend.
-func (m *mounted) Scan(prefix, from []byte, visit func(key, value []byte) error) error {
-	if err := m.lock(); err != nil {
-		return err
-	}
-	keys := m.disk.keys(string(prefix))
-	first, _ := slices.BinarySearch(keys, string(prefix)+string(from))
-	values := make([][]byte, len(keys))
-	for i, key := range keys[first:] {
-		values[first+i] = m.disk.present[key]
-	}
-	m.disk.mu.Unlock()
-	for i, key := range keys[first:] {
-		if err := visit([]byte(key), bytes.Clone(values[first+i])); err != nil {
-			return err
+func (d *Disk) takeBack(w write) {
+	for _, u := range slices.Backward(w) {
+		d.put(u.key, u.before)
+		if u.damaged {
+			d.damaged[u.key] = true
 		}
 	}
-	return nil
-}
-
-// Place implements store.Backend.
-func (m *mounted) Place() string { return m.disk.place }
-
-// Close implements store.Backend.
-func (m *mounted) Close() error {
-	if err := m.lock(); err != nil {
-		return err
-	}
-	defer m.disk.mu.Unlock()
-	for _, ops := range m.disk.tail {
-		m.disk.carryOut(m.disk.durable, ops)
-	}
-	m.disk.tail, m.disk.synced = nil, m.disk.written
-	m.disk.mounts++
-	return m.disk.failed
 }
