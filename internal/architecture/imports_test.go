@@ -47,7 +47,7 @@ var allowed = map[string][]string{
 	"internal/mutation":     {},
 	"internal/disk":         {"crdt", "crdt/store"},
 	"internal/simulation": {"vclock", "merkle", "transport", "crdt", "crdt/store",
-		"antientropy", "quorum", "internal/wire", "internal/large", "internal/planted"},
+		"antientropy", "quorum", "internal/disk", "internal/wire", "internal/large", "internal/planted"},
 }
 
 // outside are the modules that code of the root module may import, by package.

@@ -131,6 +131,13 @@ func (d *Disk) Damage(key []byte) {
 	d.damaged[string(key)] = true
 }
 
+// Damaged reports whether what is under a key cannot be read.
+func (d *Disk) Damaged(key []byte) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.damaged[string(key)]
+}
+
 // Replace puts other bytes under a key, behind the back of who has the disk.
 func (d *Disk) Replace(key, value []byte) {
 	d.mu.Lock()
@@ -214,3 +221,6 @@ func (d *Disk) takeBack(w write) {
 		}
 	}
 }
+
+// Place is where the disk is.
+func (d *Disk) Place() string { return d.place }

@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"cmp"
 	"errors"
 
 	"github.com/eventual-go/eventual/crdt"
@@ -53,6 +54,9 @@ func (r *run) explainChange(n *node, l *ledger, c change) {
 
 // writer is the identity under which a replica writes to a key.
 func (p *replica) writer(l *ledger) (id vclock.ReplicaID) {
+	if !p.ready() {
+		return cmp.Or(p.writers[l], p.identities[len(p.identities)-1])
+	}
 	_, err := store.Update(p.store, l.key, func(_ *crdt.GCounter, by store.Writer) *crdt.GCounter {
 		id = by.Replica
 		return nil
@@ -60,6 +64,7 @@ func (p *replica) writer(l *ledger) (id vclock.ReplicaID) {
 	if err != nil {
 		p.run.fail(errorUnexplained, l.key, "writer: %v", err)
 	}
+	p.writers[l] = id
 	return id
 }
 

@@ -6,15 +6,18 @@ import (
 
 	"github.com/eventual-go/eventual/crdt"
 	"github.com/eventual-go/eventual/crdt/store"
+	"github.com/eventual-go/eventual/vclock"
 )
 
 func growCounter(r *run, n *node, l *ledger) (c change) {
 	amount := 1 + r.clients.Int64N(5)
 	c.name, c.detail = "gcounter add", strconv.FormatInt(amount, 10)
+	var writer vclock.ReplicaID
 	c.delta, c.err = encoded(store.Update(n.replica.store, l.key, func(v *crdt.GCounter, by store.Writer) *crdt.GCounter {
+		writer = by.Replica
 		return v.Add(by.Replica, uint64(amount))
 	}))
-	c.effect = l.increment(gcounter, n, amount)
+	c.effect = l.increment(gcounter, writer, amount)
 	return c
 }
 
@@ -25,17 +28,18 @@ func changeCounter(r *run, n *node, l *ledger) (c change) {
 		c.name, amount = "pncounter take", -amount
 	}
 	c.detail = strconv.FormatInt(amount, 10)
+	var writer vclock.ReplicaID
 	c.delta, c.err = encoded(store.Update(n.replica.store, l.key, func(v *crdt.PNCounter, by store.Writer) *crdt.PNCounter {
+		writer = by.Replica
 		return v.Add(by.Replica, amount)
 	}))
-	c.effect = l.increment(pncounter, n, amount)
+	c.effect = l.increment(pncounter, writer, amount)
 	return c
 }
 
 // increment is the effect of counting on: the delta tells of what the writer counted
 // before, too.
-func (l *ledger) increment(c component, n *node, amount int64) shadow {
-	writer := n.replica.writer(l)
+func (l *ledger) increment(c component, writer vclock.ReplicaID, amount int64) shadow {
 	id := l.chain(chain{writer, c, amount < 0}, mark{component: c, amount: amount})
 	return shadow{seen: l.withEarlier(bit(id))}
 }

@@ -34,8 +34,9 @@ type expectation struct {
 	ledger  *ledger
 	needed  int
 	started time.Duration
-	writes  []*write // acknowledged
-	earlier shadow   // answered by earlier reads that must meet it
+	writes  []*write  // acknowledged
+	held    [][]*node // the owners that have each of them, where owners may lose what they have
+	earlier shadow    // answered by earlier reads that must meet it
 	state   []byte
 }
 
@@ -49,7 +50,41 @@ func (r *run) expectation(l *ledger, needed int) expectation {
 	if 2*needed > len(r.owners()) {
 		e.earlier, e.state = l.read.majority, l.read.state
 	}
+	if r.plan.disks {
+		r.expectLess(&e)
+	}
 	return e
+}
+
+// expectLess reckons with owners that have lost what they had: what was at enough of them may be at fewer now, and
+// need not be met then.
+func (r *run) expectLess(e *expectation) {
+	l := e.ledger
+	for _, w := range e.writes {
+		e.held = append(e.held, r.holding(l, w.effect))
+	}
+	if !r.patchy {
+		return
+	}
+	e.state = nil
+	var few bitset
+	for id := range e.earlier.seen.all() {
+		one := shadow{seen: bit(id), gone: e.earlier.gone.intersect(bit(id))}
+		if len(r.holding(l, one))+e.needed <= len(r.owners()) {
+			few = few.with(id)
+		}
+	}
+	e.earlier = e.earlier.without(few)
+}
+
+// holding is the owners that have s.
+func (r *run) holding(l *ledger, s shadow) (owners []*node) {
+	for _, o := range r.owners() {
+		if o.replica.has(l, s) {
+			owners = append(owners, o)
+		}
+	}
+	return owners
 }
 
 // checkRead checks the answer to a read, by the shadows and again by the states.
@@ -61,12 +96,13 @@ func (r *run) checkRead(e expectation, state []byte, s shadow) {
 		return // who was filled again may have met one that is behind
 	}
 	seen := r.forgetful(l, state, s)
-	for _, w := range e.writes {
-		if r.meets(w, e.needed) && (!l.covers(seen, w.effect) || !forgets && !r.contains(l, state, w.delta)) {
+	for i, w := range e.writes {
+		if r.meets(&e, i) && (!l.covers(seen, w.effect) || !forgets && !r.contains(l, state, w.delta)) {
 			r.fail(readMissed, l.key, "%s, acknowledged at %v by %d; read by %d", w.describe, w.ackedAt, w.needed, e.needed)
 		}
 	}
-	if !l.covers(seen, e.earlier) || !forgets && !r.contains(l, state, e.state) {
+	whole := !slices.ContainsFunc(r.owners(), func(n *node) bool { return n.forgetful && n.lacksSince(e.started) })
+	if whole && (!l.covers(seen, e.earlier) || !forgets && !r.contains(l, state, e.state)) {
 		r.fail(readWentBack, l.key, "read %v, after %v", seen, e.earlier)
 	}
 	if have := r.holders(l, s, e.started); have < e.needed {
@@ -91,16 +127,32 @@ func (r *run) forgetful(l *ledger, state []byte, s shadow) shadow {
 	return s
 }
 
-// meets reports whether a read of so many replicas must meet one that has w. A lost
-// disk takes away one of those that acknowledged w; by then all others had it.
-func (r *run) meets(w *write, needed int) bool {
+// meets reports whether a read must meet a replica that has the i-th write. A lost
+// disk takes away one of those that acknowledged it; by then all others had it. Where
+// others may have lost it, those count that had it when the read began, and have it still.
+func (r *run) meets(e *expectation, i int) bool {
+	w := e.writes[i]
 	have := w.needed
+	if e.held != nil {
+		lacking := func(n *node) bool { return n.lacksSince(e.started) }
+		return len(e.held[i])-count(e.held[i], lacking)+e.needed > len(r.owners())
+	}
 	for _, n := range r.owners() {
 		if n.incarnation > 0 && n.lostAt >= w.started {
 			have = min(have, len(r.owners())-1)
 		}
 	}
-	return have+needed > len(r.owners())
+	return have+e.needed > len(r.owners())
+}
+
+// count is how many nodes some condition holds for.
+func count(nodes []*node, holds func(*node) bool) (n int) {
+	for _, o := range nodes {
+		if holds(o) {
+			n++
+		}
+	}
+	return n
 }
 
 // contains reports whether merging part into state changes nothing.

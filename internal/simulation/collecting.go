@@ -75,6 +75,9 @@ func (c *collector) over(done antientropy.Collected) {
 // that a departure is being agreed on and this contradicts it. If that were for ever,
 // replicas would not become equal.
 func (r *run) explained(err error) bool {
+	if isFall(err) {
+		return true
+	}
 	_, contrary := errors.AsType[*crdt.HandoverError](err)
 	_, apart := errors.AsType[*antientropy.GenerationError](err)
 	_, epoch := errors.AsType[*antientropy.EpochError](err)

@@ -51,6 +51,7 @@ func (r *run) stopFaults() {
 	for _, n := range r.nodes {
 		n.skew = 0
 		n.pausedUntil = 0
+		n.replica.mend()
 		if !n.up && !n.gone {
 			r.restart(n)
 		}

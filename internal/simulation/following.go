@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"iter"
@@ -23,7 +24,7 @@ func isStale(err error) bool {
 }
 
 // at is the generation of the store in the model, nil if it has met nobody.
-func (p *replica) at() *generation { return p.run.generation(p.store.Generation()) }
+func (p *replica) at() *generation { return p.run.generation(p.stands) }
 
 // knows is all that the replica has seen of a key, also what it has forgotten.
 func (p *replica) knows(l *ledger) shadow { return p.at().knows(l, p.shadows[l.index]) }
@@ -80,7 +81,7 @@ func (p *replica) checkBuried(l *ledger) {
 }
 
 // Generation implements antientropy.Follower.
-func (p *replica) Generation() string { return p.store.Generation() }
+func (p *replica) Generation() string { return p.stands }
 
 // Since implements antientropy.Follower.
 func (p *replica) Since(generation string, limit int) (records [][]byte, ok bool) {
@@ -89,8 +90,15 @@ func (p *replica) Since(generation string, limit int) (records [][]byte, ok bool
 
 // Settle implements antientropy.Follower.
 func (p *replica) Settle(ctx context.Context, record []byte) error {
-	paper, before := p.run.paper(record), p.store.Generation()
+	if !p.ready() {
+		return errFallen
+	}
+	p.tempt(0.04)
+	paper, before := p.run.paper(record), p.stands
 	if err := p.store.Settle(ctx, record); err != nil {
+		if p.fell(err) {
+			p.pending.to = paper.to()
+		}
 		p.run.explain(err)
 		return err
 	}
@@ -104,6 +112,7 @@ func (p *replica) arrived(before string, by paper) {
 	if p.store.Generation() == before {
 		return
 	}
+	p.stands = p.store.Generation()
 	g := r.decided(by)
 	if p.store.Generation() != by.to() {
 		r.fail(generationWrong, "", "%s is of %x after the record to %x", p.node.id, p.store.Generation(), by.to())
@@ -121,7 +130,7 @@ func (p *replica) arrived(before string, by paper) {
 
 func (p *replica) settled(g *generation, l *ledger) {
 	s := p.shadows[l.index]
-	p.shadows[l.index] = g.settle(l, s)
+	p.set(l, g.settle(l, s))
 	switch {
 	case s.empty():
 	case p.shadows[l.index].empty():
@@ -155,9 +164,18 @@ func (p *replica) checkFork(g *generation) {
 
 // Adopt implements antientropy.Follower.
 func (p *replica) Adopt(ctx context.Context, generation string) (iter.Seq2[string, []byte], error) {
-	before := p.store.Generation()
+	if !p.ready() {
+		return nobody, errFallen
+	}
+	p.tempt(0.25)
+	before := p.stands
 	aside, err := p.store.Adopt(ctx, generation)
-	if err != nil || before == "" || p.store.Generation() == before {
+	if p.fell(err) {
+		p.pending = pending{to: cmp.Or(generation, genesis), adopts: true}
+		return nobody, err
+	}
+	p.stands = p.standing(err)
+	if err != nil || before == "" || p.stands == before {
 		return aside, err
 	}
 	p.identities = append(p.identities, p.store.Replica())
@@ -184,6 +202,7 @@ func (p *replica) emptied(aside iter.Seq2[string, []byte], before *generation) {
 	for key, value := range aside {
 		told[r.ledger(key)] = value
 	}
+	p.tenure++
 	_, known := p.at().since(before)
 	for _, l := range r.keys {
 		if value := told[l]; len(value) > 0 {
@@ -192,13 +211,19 @@ func (p *replica) emptied(aside iter.Seq2[string, []byte], before *generation) {
 		if !known {
 			l.aside = l.join(l.aside, before.forgotten[l])
 		}
-		r.bind(l, told[l], p.shadows[l.index])
+		if len(p.pending.to) == 0 {
+			r.bind(l, told[l], p.shadows[l.index])
+		}
 		l.aside, p.shadows[l.index] = l.join(l.aside, p.shadows[l.index]), shadow{}
 	}
+	p.begin()
 }
 
 // Propose implements antientropy.Collector.
 func (p *replica) Propose(limit int, quiet time.Duration) []byte {
+	if !p.ready() {
+		return nil
+	}
 	proposal := p.store.Propose(limit, quiet)
 	if proposal == nil || p.run.plan.retires {
 		return proposal
@@ -213,7 +238,16 @@ func (p *replica) Propose(limit int, quiet time.Duration) []byte {
 
 // Prepare implements antientropy.Collector.
 func (p *replica) Prepare(ctx context.Context, proposal []byte) ([]byte, error) {
+	if !p.ready() {
+		return nil, errFallen
+	}
+	p.tempt(0.04)
 	reply, err := p.store.Prepare(ctx, proposal)
+	if p.fell(err) {
+		p.perhapsPrepared(proposal)
+		return nil, err
+	}
+	p.stands = p.standing(err)
 	if err != nil || p.run.plan.retires || len(proposal) == 0 {
 		return reply, err
 	}
@@ -222,12 +256,23 @@ func (p *replica) Prepare(ctx context.Context, proposal []byte) ([]byte, error) 
 	for i, it := range paper.items {
 		if !slices.Contains(refused, i) {
 			l := p.run.ledger(it.key)
-			p.shadows[l.index] = l.join(p.shadows[l.index], p.run.meaning(l, it.value))
+			p.set(l, l.join(p.shadows[l.index], p.run.meaning(l, it.value)))
 			p.load(l)
 			p.checkBuried(l)
 		}
 	}
 	return reply, nil
+}
+
+// perhapsPrepared takes note of what a proposal may have brought.
+func (p *replica) perhapsPrepared(proposal []byte) {
+	if p.run.plan.retires || len(proposal) == 0 {
+		return
+	}
+	for _, it := range p.run.paper(proposal).items {
+		l := p.run.ledger(it.key)
+		p.perhaps(l, l.join(p.shadows[l.index], p.run.meaning(l, it.value)), nil)
+	}
 }
 
 // refusals reads a reply: what of a proposal was refused.
@@ -245,8 +290,16 @@ func (r *run) refusals(reply []byte) (refused []int) {
 
 // Conclude implements antientropy.Collector.
 func (p *replica) Conclude(ctx context.Context, proposal []byte, replies [][]byte) ([]byte, error) {
-	before := p.store.Generation()
+	if !p.ready() {
+		return nil, errFallen
+	}
+	p.tempt(0.04)
+	before := p.stands
 	record, err := p.store.Conclude(ctx, proposal, replies)
+	if p.fell(err) {
+		paper := p.run.paper(proposal)
+		p.pending.to = paper.to()
+	}
 	if err != nil || record == nil {
 		return record, err
 	}

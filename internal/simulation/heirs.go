@@ -69,6 +69,9 @@ func (r *run) operateHeritage(n *node) {
 		r.did("heritage removed")
 		delta, err = encoded(store.Update(n.replica.store, key, func(s *crdt.ORSet[string], _ store.Writer) *crdt.ORSet[string] { return s.Remove(e) }))
 	}
+	if n.replica.fell(err) {
+		return
+	}
 	if err != nil {
 		r.fail(errorUnexplained, key, "at %s: %v", n.id, err)
 	}
@@ -90,7 +93,7 @@ func (p *replica) shown(key string) (elements []string) {
 // holdsHeritage reports whether o has all that n has, as far as that can be told: where
 // both are of one generation.
 func (r *run) holdsHeritage(o, n *node) bool {
-	if o.replica.Generation() != n.replica.Generation() {
+	if o.replica.Generation() != n.replica.Generation() || !o.replica.ready() {
 		return false
 	}
 	for _, key := range plainKeys {

@@ -27,6 +27,9 @@ var errNotFor = errors.New("simulation: a portion that was for somebody else")
 
 // Seen implements antientropy.Differ.
 func (p *replica) Seen(ctx context.Context, key string) ([]byte, error) {
+	if !p.ready() {
+		return nil, errFallen
+	}
 	seen, err := p.store.Seen(ctx, key)
 	if len(seen) == 0 || err != nil || p.run.plan.retires {
 		return seen, err
@@ -43,6 +46,9 @@ func (p *replica) Seen(ctx context.Context, key string) ([]byte, error) {
 // same by what it lacks as by all there is.
 func (p *replica) LoadSince(ctx context.Context, key string, seen []byte) ([]byte, error) {
 	r := p.run
+	if !p.ready() {
+		return nil, errFallen
+	}
 	part, err := p.store.LoadSince(ctx, key, seen)
 	if err != nil || r.plan.retires {
 		return part, err

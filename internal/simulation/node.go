@@ -30,6 +30,13 @@ type node struct {
 	epoch     antientropy.Epoch
 	emptiedAt time.Duration // when its store was emptied last
 
+	keeping   keeping
+	cache     int64 // bytes of values that its store holds in memory
+	placeless bool  // its disk cannot tell where it is
+	places    int
+	forgetful bool          // it has lost something that it had
+	forgotAt  time.Duration // when, last
+
 	replica *replica
 	calls   map[uint64]*call // under way, by number
 	repl    *replication
@@ -50,6 +57,7 @@ type call struct {
 
 func (r *run) newNode(i int) *node {
 	n := &node{index: i, id: nodeID(i), up: true, owner: true, retain: r.chooseRetain()}
+	r.chooseKeeping(n)
 	n.replica = r.newReplica(n, r.identity(n))
 	return n
 }
@@ -72,20 +80,45 @@ func (r *run) wake(n *node) {
 	n.repl.start()
 }
 
-// crash loses everything of a node but its store.
+// crash loses everything of a node but its store, and of that what is not durable.
 func (r *run) crash(n *node) {
 	r.counts.Crashes++
 	r.trace.say(r.now, n.index, "crashes")
+	r.down(n)
+	n.replica.cut()
+}
+
+// stop ends a node in an orderly way.
+func (r *run) stop(n *node) {
+	r.trace.say(r.now, n.index, "is stopped")
+	r.down(n)
+	n.replica.shut()
+}
+
+func (r *run) down(n *node) {
 	n.up = false
 	n.life++
 	n.calls, n.repl, n.handler = nil, nil, nil
 	r.abandon(n)
 }
 
-// restart brings a node back with its store, which is durable as a whole.
+// restart brings a node back with what is durable of its store.
 func (r *run) restart(n *node) {
 	r.trace.say(r.now, n.index, "restarts")
+	if !n.replica.open() {
+		r.restartLater(n, 300*time.Millisecond)
+		return
+	}
 	r.wake(n)
+}
+
+// restartLater brings a node back after some time.
+func (r *run) restartLater(n *node, most time.Duration) {
+	r.later(r.mishaps.between(0, most), func() {
+		if !n.up && !n.gone {
+			r.restart(n)
+		}
+	})
 }
 
 // restartEmpty brings a node back that has lost its disk: it has nothing, and is
@@ -128,6 +161,9 @@ func (r *run) serve(n *node, m *message) {
 		r.trace.say(r.now, n.index, "serves %s of %s, call %d: %d bytes, then %d (%v)", m.method, name(m.from), m.call, len(m.body), len(resp), err)
 	}
 	a := &message{from: n.index, to: m.from, call: m.call, method: m.method, body: resp}
+	if n.replica.fallen {
+		return // it goes down
+	}
 	if err != nil {
 		r.explain(err)
 		a.body, a.err = nil, transport.NewRemoteError(m.method, err)
@@ -168,5 +204,6 @@ func (r *run) answer(n *node, m *message) {
 // lacksSince reports whether a node may lack what it had at some moment: it lost its
 // disk, or its store was emptied.
 func (n *node) lacksSince(at time.Duration) bool {
-	return n.incarnation > 0 && n.lostAt >= at || n.emptiedAt > 0 && n.emptiedAt >= at
+	return n.incarnation > 0 && n.lostAt >= at || n.emptiedAt > 0 && n.emptiedAt >= at ||
+		n.forgetful && n.forgotAt >= at || n.replica.fallen
 }

@@ -92,6 +92,7 @@ type write struct {
 	started  time.Duration
 	needed   int
 	acked    bool
+	unsure   bool // it was lost by one replica while no other had it
 	ackedAt  time.Duration
 	describe string
 }

@@ -31,6 +31,9 @@ type plan struct {
 	retires      bool // who left is retired, see heritage
 	collectEvery time.Duration
 	quiet        time.Duration // what is forgotten was left alone for so long
+
+	disks   bool // some stores are on disk
+	mishaps int  // what happens to these disks
 }
 
 // profile says which faults a run prefers: some need calm to show, others a storm.
@@ -97,6 +100,13 @@ func (p *plan) extend(s source) {
 	}
 }
 
+// mount plans, likewise, that stores are on disk in two runs of five.
+func (p *plan) mount(s source) {
+	if p.disks = s.chance(0.4); p.disks && p.profile != calm {
+		p.mishaps = s.IntN(16)
+	}
+}
+
 // deletes is how likely it is that clients delete a whole key.
 func (p *plan) deletes() float64 {
 	if p.collects {
@@ -106,6 +116,6 @@ func (p *plan) deletes() float64 {
 }
 
 func (p plan) String() string {
-	return fmt.Sprintf("%d nodes, %d keys (wide: %v), %d operations and %d faults (%v) in %v; call timeout %v, operation timeout %v, push after %v, round every %v; collects: %v, every %v; deltas %v, for %v",
-		p.nodes, p.keys, p.wide, p.operations, p.faults, p.profile, p.duration, p.callTimeout, p.operationTimeout, p.pushDelay, p.interval, p.collects, p.collectEvery, p.propagation, p.maxAge)
+	return fmt.Sprintf("%d nodes, %d keys (wide: %v), %d operations and %d faults (%v) in %v; call timeout %v, operation timeout %v, push after %v, round every %v; collects: %v, every %v; deltas %v, for %v; disks: %v, %d mishaps",
+		p.nodes, p.keys, p.wide, p.operations, p.faults, p.profile, p.duration, p.callTimeout, p.operationTimeout, p.pushDelay, p.interval, p.collects, p.collectEvery, p.propagation, p.maxAge, p.disks, p.mishaps)
 }

@@ -21,6 +21,7 @@ const (
 	streamClients
 	streamNodes
 	streamTurns
+	streamMishaps
 )
 
 // chance is true with probability p.

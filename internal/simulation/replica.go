@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/eventual-go/eventual/crdt/store"
+	"github.com/eventual-go/eventual/internal/disk"
 	"github.com/eventual-go/eventual/merkle"
 	"github.com/eventual-go/eventual/vclock"
 )
@@ -20,7 +21,11 @@ type replica struct {
 	store   *store.Store
 	shadows []shadow // by ledger
 
+	named      vclock.ReplicaID   // as its program calls it
 	identities []vclock.ReplicaID // that it has written under
+	writers    map[*ledger]vclock.ReplicaID
+	stands     string // its generation, as of the last call that has returned
+	medium
 }
 
 // maxDrift is how far ahead a timestamp may be: the clocks of a run jump further.
@@ -30,23 +35,27 @@ const maxDrift = 2 * time.Second
 var born = time.Unix(1_700_000_000, 0)
 
 func (r *run) newReplica(n *node, identity vclock.ReplicaID) *replica {
-	now := func() time.Time { return born.Add(r.now + n.skew) }
-	return &replica{
-		run:  r,
-		node: n,
-		now:  now,
-		store: store.New(store.Config{
-			Replica:  identity,
-			Kinds:    r.kinds,
-			Secret:   []byte("simulation"),
-			Now:      now,
-			MaxDrift: maxDrift,
-			Retain:   n.retain,
-		}),
+	p := &replica{
+		run:     r,
+		node:    n,
+		now:     func() time.Time { return born.Add(r.now + n.skew) },
 		shadows: make([]shadow, r.plan.keys),
 
+		named:      identity,
 		identities: []vclock.ReplicaID{identity},
+		writers:    make(map[*ledger]vclock.ReplicaID),
 	}
+	if n.keeping == inMemory {
+		p.store = store.New(p.config())
+		return p
+	}
+	p.disk, p.damaged = disk.New(r.kinds, r.place(n)), make(map[string]bool)
+	p.begin()
+	var err error
+	if p.store, err = store.Open(p.config(), p.disk.Mount()); err != nil {
+		r.fail(errorUnexplained, "", "%s: open: %v", n.id, err)
+	}
+	return p
 }
 
 // Index implements antientropy.Store.
@@ -54,11 +63,17 @@ func (p *replica) Index() *merkle.Tree { return p.store.Index() }
 
 // Load implements antientropy.Store and quorum.Replica.
 func (p *replica) Load(ctx context.Context, key string) ([]byte, error) {
+	if !p.ready() {
+		return nil, errFallen
+	}
 	state, err := p.store.Load(ctx, key)
 	if p.run.plan.retires {
 		return state, err
 	}
 	l := p.run.ledger(key)
+	if p.fell(err) {
+		return nil, err
+	}
 	if err != nil || l == nil {
 		p.run.fail(errorUnexplained, key, "load: %v", err)
 		return nil, errors.Join(err, errStopped)
@@ -69,11 +84,15 @@ func (p *replica) Load(ctx context.Context, key string) ([]byte, error) {
 
 // Merge implements antientropy.Store and quorum.Replica.
 func (p *replica) Merge(ctx context.Context, key string, state []byte) (novel []byte, err error) {
+	if !p.ready() {
+		return nil, errFallen
+	}
 	if p.run.plan.retires {
 		p.run.checkEcho(p.node, key, state)
-		if novel, err = p.store.Merge(ctx, key, state); err != nil {
+		if novel, err = p.store.Merge(ctx, key, state); err != nil && !p.fell(err) {
 			p.run.refused(key, err)
 		}
+		p.stands = p.standing(err)
 		return novel, err
 	}
 	l := p.run.ledger(key)
@@ -89,6 +108,11 @@ func (p *replica) Merge(ctx context.Context, key string, state []byte) (novel []
 	last := p.store.Clock().Last()
 	p.run.checkEcho(p.node, key, state)
 	novel, err = p.store.Merge(ctx, key, state)
+	if p.fell(err) {
+		p.perhaps(l, l.join(p.shadows[l.index], p.lifted(l, in, state)), nil)
+		return nil, err
+	}
+	p.stands = p.standing(err)
 	if err != nil {
 		p.run.refused(key, err)
 		return nil, err
@@ -126,7 +150,7 @@ func (p *replica) merged(l *ledger, in shadow, novel []byte) {
 	if p.run.calm && !part.empty() && l.covers(l.aside, part) {
 		p.run.stirred()
 	}
-	p.shadows[l.index] = l.join(mine, in)
+	p.set(l, l.join(mine, in))
 	p.remark(l, in, mine, p.shadows[l.index])
 	p.run.bind(l, novel, part)
 }
@@ -141,6 +165,15 @@ func (p *replica) remark(l *ledger, in, mine, s shadow) {
 			p.run.did("ormap nested removal comes before what it removes")
 		}
 	}
+}
+
+// standing is the generation of the store after a call. In one that failed it may have changed, which shows when the
+// store is opened again.
+func (p *replica) standing(err error) string {
+	if isFall(err) {
+		return p.stands
+	}
+	return p.store.Generation()
 }
 
 // refused tells the one refusal that clocks explain from all others.

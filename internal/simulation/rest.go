@@ -97,7 +97,7 @@ func (r *run) checkKey(l *ledger, n *node, model shadow) {
 	for _, w := range r.writes {
 		switch {
 		case w.ledger != l || l.covers(got, w.effect):
-		case w.acked && !r.ownersEmptied:
+		case w.acked && !r.ownersEmptied && !w.unsure:
 			r.fail(ackedLost, l.key, "%s, acknowledged at %v, is not at %s", w.describe, w.ackedAt, n.id)
 		case !l.covers(told, w.effect):
 			r.fail(lostUntold, l.key, "%s is not at %s", w.describe, n.id)

@@ -125,6 +125,11 @@ type run struct {
 	faults  source
 	sources source // of the nodes
 	turns   source // of epochs and absences
+	mishaps source // of disks
+
+	falling []*node // their disks have failed in what is happening
+	names   int     // identities that stores took by themselves
+	patchy  bool    // an owner has lost something that it had
 
 	stopped   bool // the faults have stopped, no new operations
 	calm      bool // all replicas are equal and nothing waits
@@ -136,6 +141,7 @@ type run struct {
 func newRun(seed uint64, opts Options) *run {
 	p := newPlan(newSource(seed, streamPlan))
 	p.extend(newSource(seed, streamTurns))
+	p.mount(newSource(seed, streamMishaps))
 	r := &run{
 		seed:    seed,
 		plan:    p,
@@ -154,6 +160,7 @@ func newRun(seed uint64, opts Options) *run {
 		faults:  newSource(seed, streamFaults),
 		sources: newSource(seed, streamNodes),
 		turns:   newSource(seed, streamTurns),
+		mishaps: newSource(seed, streamMishaps+1<<16),
 
 		generations: map[string]*generation{genesis: {number: 1}},
 	}
@@ -183,6 +190,7 @@ func (r *run) start() {
 	r.planOperations()
 	r.fill()
 	r.planTurns()
+	r.planMishaps()
 	for _, n := range r.nodes {
 		r.wake(n)
 	}
@@ -214,6 +222,7 @@ func (r *run) step(e *event) {
 	default:
 		e.run()
 	}
+	r.fall()
 }
 
 // ready reports whether the node of e can take it now. What happens at a node that

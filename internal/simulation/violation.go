@@ -69,5 +69,8 @@ const (
 	forked             = "members settled different records"
 	lostUntold         = "a write was lost that was not set aside"
 	neverCollected     = "what all have removed was never collected"
+	identityWrong      = "a store that goes on under a name which it must not, or takes another without need"
+	notDurable         = "a call returned before it was durable"
+	indexWrong         = "an index that is not what the keys come to"
 	echoed             = "a delta went back to where it came from"
 )

@@ -104,10 +104,17 @@ func (r *run) chooseLevel() quorum.Level {
 // update changes a key at one node, and lets the change travel: by the outbox, and
 // mostly by a quorum write too.
 func (r *run) update(n *node, l *ledger) {
+	if n.replica.mute() || !n.replica.ready() {
+		return
+	}
 	first, at := len(l.marks), n.replica.at()
 	c := r.change(n, l)
 	for i := first; i < len(l.marks); i++ {
 		l.marks[i].made = at
+	}
+	if n.replica.fell(c.err) {
+		n.replica.interrupted(l, c)
+		return
 	}
 	if c.err != nil {
 		r.explainChange(n, l, c)
@@ -149,10 +156,18 @@ func (r *run) apply(n *node, l *ledger, c change) *write {
 	return w
 }
 
+// interrupted takes note of a change that may have happened: the disk has failed in it. Nobody was told of it.
+func (p *replica) interrupted(l *ledger, c change) {
+	p.run.did("an update that a crash came into")
+	describe := fmt.Sprintf("%s %v, of which nobody was told", l.key, c)
+	w := &write{ledger: l, node: p.node.index, effect: c.effect, started: p.run.now, describe: describe}
+	p.perhaps(l, l.join(p.shadows[l.index], c.effect), w)
+}
+
 // updated does to the shadow what an update did to the store, and checks both.
 func (p *replica) updated(l *ledger, c change) {
 	p.run.bind(l, c.delta, c.effect)
-	p.shadows[l.index] = l.join(p.shadows[l.index], c.effect)
+	p.set(l, l.join(p.shadows[l.index], c.effect))
 	p.load(l)
 	p.checkBuried(l)
 }
