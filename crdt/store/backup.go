@@ -26,8 +26,8 @@ import (
 //
 // The hashes tell damage and truncation, not forgery: they have no secret.
 //
-// Errors: those of w; *[EncodeError] if there are states that cannot be encoded, of the first of them: the backup is
-// complete then but for those; ctx's error; those of a disk ([Open]).
+// Errors: those of w; *[EncodeError] if there are states that cannot be encoded, and those of bytes if there are some on
+// disk that only another version can read, of the first of them: the backup is complete then but for those; ctx's error; those of a disk ([Open]).
 func (s *Store) Backup(ctx context.Context, w io.Writer) error {
 	if err := cmp.Or(ctx.Err(), s.ending()); err != nil {
 		return err
@@ -37,26 +37,26 @@ func (s *Store) Backup(ctx context.Context, w io.Writer) error {
 	to := bufio.NewWriter(w)
 	out := newFrameWriter(to)
 	out.head(p.at.plainly())
-	unencoded, err := p.writeTo(ctx, out)
+	leftOut, err := p.writeTo(ctx, out)
 	if err == nil {
 		err = cmp.Or(out.err, to.Flush())
 		if err != nil {
 			err = fmt.Errorf("store: backup: %w", err)
 		}
 	}
-	return cmp.Or(err, unencoded)
+	return cmp.Or(err, leftOut)
 }
 
-// writeTo writes all keys and the end. What cannot be encoded is left out.
-func (p *Snapshot) writeTo(ctx context.Context, out *frameWriter) (unencoded, err error) {
+// writeTo writes all keys and the end. What cannot be had is left out.
+func (p *Snapshot) writeTo(ctx context.Context, out *frameWriter) (leftOut, err error) {
 	count := uint64(0)
 	for _, key := range p.candidates("") {
 		if err := cmp.Or(ctx.Err(), out.err); err != nil {
 			return nil, err
 		}
 		im, err := p.load(key)
-		if _, encoding := errors.AsType[*EncodeError](err); encoding {
-			unencoded = cmp.Or(unencoded, err)
+		if _, encoding := errors.AsType[*EncodeError](err); encoding || beyond(err) {
+			leftOut = cmp.Or(leftOut, err)
 		} else if err != nil {
 			return nil, err
 		} else if len(im.value) > 0 {
@@ -66,7 +66,7 @@ func (p *Snapshot) writeTo(ctx context.Context, out *frameWriter) (unencoded, er
 		p.pass(key)
 	}
 	out.end(count)
-	return unencoded, nil
+	return leftOut, nil
 }
 
 // Restore merges what [Store.Backup] wrote into the store. It overwrites nothing, so it may be repeated, and may be

@@ -46,17 +46,6 @@ func stream(bodies ...[]byte) (b []byte) {
 	return b
 }
 
-// bodies returns what is in the frames of a backup.
-func bodies(t tester, b []byte) (all [][]byte) {
-	for rest := b; len(rest) > 0; {
-		n := 4 + int(binary.BigEndian.Uint32(rest))
-		all = append(all, rest[4:n])
-		rest = rest[n+8:]
-	}
-	require.Equal(t, b, stream(all...))
-	return all
-}
-
 func body(fill func(w *wire.Writer)) []byte {
 	w := wire.NewWriter(nil)
 	fill(w)

@@ -129,7 +129,7 @@ func (e *entry) outline() image {
 
 // shows reports whether there was anything to show.
 func (p *Snapshot) shows(im *image) bool {
-	return im.live && (im.deadline == 0 || p.taken.UnixMilli() < im.deadline)
+	return im.live && (im.deadline == 0 || deadlineOf(p.taken) < im.deadline)
 }
 
 func (p *Snapshot) lacks(key string) bool {
