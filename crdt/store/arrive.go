@@ -65,8 +65,8 @@ func (s *Store) settleEntry(a *era, e *entry) (*era, error) {
 	s.preserve(e)
 	left, err := s.settled(a.arrivals.record, e.key, &e.value)
 	if left == nil || err != nil { // an error was excluded before, see Store.check
+		err := s.erase(e) // before somebody makes it anew
 		s.remove(e)
-		err := s.erase(e)
 		e.mu.Unlock()
 		return nil, err
 	}
@@ -138,11 +138,11 @@ func (t *table) drop(e *entry) {
 		t.live.Add(-1)
 	}
 	t.shardOf(e.key).unbury(e)
-	t.discard(e)
 	if !e.dirty {
 		e.dirty = true
 		t.shardOf(e.key).enlist(e)
 	}
+	t.discard(e)
 }
 
 // nothing is what a store yields that had nothing to set aside.
