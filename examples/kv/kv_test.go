@@ -57,7 +57,8 @@ func clusterOf(t *testing.T, clocks map[transport.NodeID]func() time.Time) (a, b
 				peers[other] = addr
 			}
 		}
-		n := newNode(id, peers, config{timeout: 2 * time.Second, faults: true, now: clocks[id]})
+		n, err := newNode(id, peers, config{timeout: 2 * time.Second, faults: true, now: clocks[id]})
+		require.NoError(t, err)
 		web, err := net.Listen("tcp", "127.0.0.1:0")
 		require.NoError(t, err)
 		wg.Go(func() {
@@ -215,7 +216,8 @@ func TestStopLetsRequestsFinish(t *testing.T) {
 	require.NoError(t, err)
 	web, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	n := newNode("a", nil, config{timeout: time.Second})
+	n, err := newNode("a", nil, config{timeout: time.Second})
+	require.NoError(t, err)
 	done := make(chan error, 1)
 	go func() { done <- n.run(ctx, ln, web) }()
 

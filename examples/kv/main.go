@@ -2,7 +2,7 @@
 // with siblings, over HTTP, on as many machines as you like. Every replica takes
 // writes, also while it is cut off, and all agree once they meet again.
 //
-//	go run ./examples/kv      three replicas in one process, to try it
+//	go run ./examples/kv      three replicas in one process, to try it; with -data DIR, on disk
 //	kv -id a -listen 127.0.0.1:7001 -http 127.0.0.1:8001 -peers b=127.0.0.1:7002,c=127.0.0.1:7003
 package main
 
@@ -39,6 +39,7 @@ func run(ctx context.Context, out io.Writer, args []string) error {
 	list := flags.String("peers", "", "the other replicas, as `name=host:port,...`")
 	secret := flags.String("secret", "", "the cluster's `key` for fingerprints; the same everywhere")
 	timeout := flags.Duration("timeout", 2*time.Second, "of one round of asking replicas; a write may take two")
+	data := flags.String("data", "", "the folder in which each replica keeps what it has, under its name; without it, in memory")
 	faults := flags.Bool("faults", false, "serve POST /v1/faults")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -49,7 +50,7 @@ func run(ctx context.Context, out io.Writer, args []string) error {
 	if *timeout <= 0 {
 		return errors.New("-timeout must be positive")
 	}
-	cfg := config{secret: []byte(*secret), timeout: *timeout, faults: *faults}
+	cfg := config{secret: []byte(*secret), timeout: *timeout, faults: *faults, data: *data}
 	if *id == "" {
 		if *list != "" {
 			return errors.New("-peers needs -id")
@@ -95,8 +96,12 @@ func runOne(ctx context.Context, out io.Writer, id transport.NodeID, listen, web
 		_ = ln.Close()
 		return err
 	}
+	n, err := newNode(id, peers, cfg)
+	if err != nil {
+		return errors.Join(err, ln.Close(), api.Close())
+	}
 	fmt.Fprintf(out, "replica %s: peers on %s, clients on http://%s\n", id, ln.Addr(), api.Addr())
-	return newNode(id, peers, cfg).run(ctx, ln, api)
+	return n.run(ctx, ln, api)
 }
 
 // runThree runs three replicas in this process, each with its own TCP listener
@@ -126,7 +131,10 @@ func runThree(ctx context.Context, out io.Writer, web string, cfg config) error 
 				peers[other] = addr
 			}
 		}
-		n := newNode(id, peers, cfg)
+		n, err := newNode(id, peers, cfg)
+		if err != nil {
+			return err
+		}
 		parts = append(parts, func(ctx context.Context) error { return n.run(ctx, lns[i], apis[i]) })
 	}
 	err := together(ctx, parts...)

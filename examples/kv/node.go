@@ -16,7 +16,6 @@ import (
 	"github.com/eventual-go/eventual/quorum"
 	"github.com/eventual-go/eventual/transport"
 	"github.com/eventual-go/eventual/transport/tcp"
-	"github.com/eventual-go/eventual/vclock"
 )
 
 // A node is one replica: a store, the loop that keeps it in step with its peers,
@@ -31,6 +30,7 @@ type node struct {
 	tcp    *tcp.Transport
 	faults faults
 	config config
+	failed chan error   // holds what became of the disk, if that is nothing good
 	writes [64]sync.Mutex // by hash of the key: one write of a key at a time
 }
 
@@ -39,6 +39,7 @@ type config struct {
 	secret  []byte           // the cluster's key for fingerprints
 	timeout time.Duration    // of one round of asking replicas
 	faults  bool             // POST /v1/faults is served
+	data    string           // the folder in which each replica has one; in memory if empty
 	now     func() time.Time // if nil, time.Now
 }
 
@@ -46,9 +47,11 @@ type config struct {
 // moment to say how it went.
 func (c config) patience() time.Duration { return 2*c.timeout + time.Second }
 
-func newNode(id transport.NodeID, peers map[transport.NodeID]string, cfg config) *node {
-	n := &node{id: id, peers: slices.Sorted(maps.Keys(peers)), kinds: crdt.Standard(), config: cfg}
-	n.store = store.New(store.Config{Replica: vclock.NewReplicaID(string(id)), Kinds: n.kinds, Secret: cfg.secret, Now: cfg.now})
+func newNode(id transport.NodeID, peers map[transport.NodeID]string, cfg config) (*node, error) {
+	n := &node{id: id, peers: slices.Sorted(maps.Keys(peers)), kinds: crdt.Standard(), config: cfg, failed: make(chan error, 1)}
+	if err := n.openStore(); err != nil {
+		return nil, err
+	}
 	n.tcp = &tcp.Transport{Self: id, Cluster: "kv", Peers: peers, MaxFrame: maxMessage}
 	net := n.faults.caller(n.tcp)
 	n.loop = &antientropy.Loop{Store: n.store, Peers: antientropy.Static(n.peers...), Caller: net, MaxMessage: maxMessage}
@@ -56,12 +59,16 @@ func newNode(id transport.NodeID, peers map[transport.NodeID]string, cfg config)
 		Self: id, Local: n.store, Join: n.store.Join, Caller: net, Timeout: cfg.timeout,
 		Ring: quorum.Everywhere(slices.Sorted(slices.Values(append([]transport.NodeID{id}, n.peers...)))),
 	}
-	return n
+	return n, nil
 }
 
-// run serves peers on ln and clients on web until ctx ends. Clients go first: what
-// they have under way still needs the peers.
+// run serves peers on ln and clients on web until ctx ends, or the disk fails, and closes the store. Clients go first:
+// what they have under way still needs the peers.
 func (n *node) run(ctx context.Context, ln, web net.Listener) error {
+	return errors.Join(n.serve(ctx, ln, web), n.store.Close())
+}
+
+func (n *node) serve(ctx context.Context, ln, web net.Listener) error {
 	var mux transport.Mux
 	mux.Handle("antientropy/", n.loop.Handler())
 	mux.Handle("quorum/", n.quorum.Handler())
@@ -72,7 +79,18 @@ func (n *node) run(ctx context.Context, ln, web net.Listener) error {
 		func(context.Context) error { return n.tcp.Serve(inner, ln, n.faults.handler(&mux)) },
 		func(context.Context) error { return n.loop.Run(inner) },
 		func(ctx context.Context) error { defer stop(); return n.serveHTTP(ctx, web) },
+		n.watchDisk,
 	)
+}
+
+// watchDisk ends as soon as the disk has failed: then the replica leaves, and is to be started again.
+func (n *node) watchDisk(ctx context.Context) error {
+	select {
+	case err := <-n.failed:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // serveHTTP serves clients until ctx ends, and then lets requests under way finish.
