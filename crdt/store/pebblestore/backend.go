@@ -44,6 +44,8 @@ type Backend struct {
 	room   *room
 	place  string
 	closed atomic.Bool
+
+	upgraded bool // while it was opened, from an older format or from none
 }
 
 var _ store.Backend = (*Backend)(nil)
@@ -75,12 +77,23 @@ func Open(dir string, o Options) (*Backend, error) {
 	}
 	b.db = db
 	b.room.look = db.Metrics
-	if b.place, err = settle(db, disk, dir); err != nil || b.guard.failed() != nil {
-		err = b.guard.cause(err)
+	if err := b.guard.cause(b.prepare(disk, dir)); err != nil {
 		return nil, fmt.Errorf("pebblestore: open %s: %w", dir, errors.Join(err, db.Close()))
 	}
 	b.guard.arm()
 	return b, nil
+}
+
+// prepare does what there is to do in a folder that has just been opened. Pebble begins its log before it upgrades the
+// folder, so that the first log of a new one has the oldest format, in which damage in the middle looks like the end.
+func (b *Backend) prepare(disk vfs.FS, dir string) (err error) {
+	if b.upgraded {
+		if err := b.db.Flush(); err != nil {
+			return err
+		}
+	}
+	b.place, err = settle(b.db, disk, dir)
+	return err
 }
 
 // options are those of Pebble.

@@ -13,10 +13,10 @@ import (
 	"github.com/eventual-go/eventual/crdt/store"
 )
 
-// A slow disk syncs the log only while its gate is open, and counts.
+// A slow disk syncs the log only while nobody holds it up, and counts.
 type slow struct {
 	vfs.FS
-	gate  chan struct{}
+	held  sync.RWMutex
 	syncs atomic.Int64
 }
 
@@ -36,16 +36,17 @@ type slowFile struct {
 func (f *slowFile) SyncData() error { return f.Sync() }
 
 func (f *slowFile) Sync() error {
-	<-f.s.gate
+	f.s.held.RLock()
+	defer f.s.held.RUnlock()
 	f.s.syncs.Add(1)
 	return f.File.Sync()
 }
 
 // Apply does not wait for the disk, and those who wait together are served by one sync of it.
 func TestWritersShareASync(t *testing.T) {
-	s := &slow{FS: vfs.NewCrashableMem(), gate: make(chan struct{}, 1)}
-	s.gate <- struct{}{} // Open writes, too
+	s := &slow{FS: vfs.NewCrashableMem()}
 	b := open(t, s)
+	s.held.Lock()
 	before := s.syncs.Load()
 	var commits []store.Commit
 	for i := range 64 {
@@ -54,7 +55,7 @@ func TestWritersShareASync(t *testing.T) {
 		require.Equal(t, "1", string(get(t, b, strconv.Itoa(i))), "it shows before it is durable")
 		commits = append(commits, c)
 	}
-	close(s.gate)
+	s.held.Unlock()
 	var wg sync.WaitGroup
 	for _, c := range commits {
 		wg.Go(func() { require.NoError(t, c.Wait()) })

@@ -113,3 +113,37 @@ func TestDamageStopsNoWrites(t *testing.T) {
 	require.Equal(t, noise(1300), string(get(t, b, "k100")))
 	shut(t, b)
 }
+
+// A log with damage in the middle is not taken for one that ends there: what was acknowledged would be lost without a
+// word. That holds from the first one on.
+func TestDamageOfTheLogIsTold(t *testing.T) {
+	for at := 400; at < 90_000; at += 7000 {
+		disk := vfs.NewCrashableMem()
+		b := open(t, disk)
+		for i := range 40 {
+			apply(t, b, true, set(strconv.Itoa(i), noise(uint64(i))[:2500]))
+		}
+		cut := disk.CrashClone(vfs.CrashCloneCfg{})
+		shut(t, b)
+		for _, disk := range []vfs.FS{cut, disk} {
+			flip(t, disk, largest(t, disk, ".log"), at)
+			_, err := Open("data", Options{FS: disk})
+			require.ErrorIs(t, err, store.ErrDamaged, "%d", at)
+		}
+	}
+}
+
+func largest(t *testing.T, disk vfs.FS, suffix string) (name string) {
+	t.Helper()
+	all, err := disk.List("data")
+	require.NoError(t, err)
+	size := int64(-1)
+	for _, n := range all {
+		info, err := disk.Stat("data/" + n)
+		require.NoError(t, err)
+		if strings.HasSuffix(n, suffix) && info.Size() > size {
+			name, size = "data/"+n, info.Size()
+		}
+	}
+	return name
+}

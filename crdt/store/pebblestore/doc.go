@@ -30,7 +30,7 @@
 // wait; Close ends them, and releases files and memory. Then the folder may be opened again, which shows what was
 // really written: all that was acknowledged, and perhaps some that was not.
 //
-// What is read and cannot be understood is an error with [store.ErrDamaged] in its tree, and not the end: other keys
+// A folder whose log or manifest is damaged is not opened. What is read from a table and cannot be understood is an error with [store.ErrDamaged] in its tree, and not the end: other keys
 // can be read, and any can be written. A value is whole again when it is set, not when something is joined to it. But
 // a table with damage cannot be compacted: the folder still works, reads get slower as it grows, and Pebble tries
 // again and again. So it should be given up before long, for a new one that is filled from peers.

@@ -60,6 +60,7 @@ func (b *Backend) watch(p *pebble.Options) {
 		WALCreated:    func(pebble.WALCreateInfo) { b.room.changed() },
 		FlushEnd:      func(pebble.FlushInfo) { b.room.changed() },
 		CompactionEnd: func(info pebble.CompactionInfo) { b.room.compacted(info.Err) },
+		FormatUpgrade: func(pebble.FormatMajorVersion) { b.upgraded = true },
 		// Pebble ends the process unless somebody listens. Who reads what is damaged gets an error.
 		DataCorruption: func(pebble.DataCorruptionInfo) {},
 	}

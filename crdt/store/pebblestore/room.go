@@ -34,7 +34,7 @@ func newRoom() *room {
 
 // limit takes the limits out of p, which has them as users of Pebble know them.
 func (r *room) limit(p *pebble.Options) {
-	r.bytes = p.MemTableSize * uint64(cmp.Or(p.MemTableStopWritesThreshold, 3))
+	r.bytes = p.MemTableSize * uint64(max(2, cmp.Or(p.MemTableStopWritesThreshold, 3)))
 	r.sublevels = int32(cmp.Or(p.L0StopWritesThreshold, 12))
 	p.MemTableStopWritesThreshold = 1 << 20
 	p.L0StopWritesThreshold = math.MaxInt32

@@ -1,0 +1,29 @@
+package architecture
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// adapters says, for each module beside what it adapts, which of our packages its code may import: what users have,
+// and nothing from above.
+var adapters = map[string][]string{
+	"crdt/store/pebblestore": {"crdt", "crdt/store"},
+}
+
+func TestAdaptersStandBesideWhatTheyAdapt(t *testing.T) {
+	for dir, may := range adapters {
+		all := packages(t, filepath.Join(root, dir))
+		require.NotEmpty(t, all, dir)
+		for _, p := range all {
+			for _, imp := range p.Imports {
+				if ours, ok := strings.CutPrefix(imp, module+"/"); ok {
+					require.Contains(t, may, ours, "%s must not import %s", p.ImportPath, ours)
+				}
+			}
+		}
+	}
+}
