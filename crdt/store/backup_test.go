@@ -375,3 +375,25 @@ func refit(b []byte) []byte {
 	}
 	return stream(all...)
 }
+
+// What a backup, reading it and a check cost for each key, of small counters.
+func BenchmarkBackup(b *testing.B) {
+	const keys = 10_000
+	s := named("s")
+	for i := range keys {
+		add(b, s, fmt.Sprint("counter/", i), int64(i))
+	}
+	whole := backup(b, s)
+	each := func(b *testing.B, do func()) {
+		for b.Loop() {
+			do()
+		}
+		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*keys), "ns/key")
+		b.ReportMetric(float64(len(whole))/keys, "B/key")
+	}
+	b.Run("write", func(b *testing.B) { each(b, func() { _ = s.Backup(b.Context(), io.Discard) }) })
+	b.Run("read", func(b *testing.B) {
+		each(b, func() { _ = named("again").Restore(b.Context(), bytes.NewReader(whole)) })
+	})
+	b.Run("check", func(b *testing.B) { each(b, func() { _, _ = s.Check(b.Context()) }) })
+}
