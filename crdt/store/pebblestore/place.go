@@ -127,7 +127,8 @@ func writeFile(disk vfs.FS, name, text string) error {
 var errNoIdentity = errors.New("pebblestore: files have no identity")
 
 // said returns what is said of the file: the numbers of the file and of the folder, and the time of the file's last
-// change. The device is not in it, since its number may be another one after the next boot. In memory nothing is said.
+// change. The device is not in it, since its number may be another one after the next boot. Files in memory have no
+// identity.
 func said(disk vfs.FS, dir string) (string, error) {
 	file, err := disk.Stat(disk.PathJoin(dir, placeFile))
 	if err != nil {
@@ -136,9 +137,6 @@ func said(disk vfs.FS, dir string) (string, error) {
 	folder, err := disk.Stat(dir)
 	if err != nil {
 		return "", err
-	}
-	if file.Sys() == nil {
-		return "", nil
 	}
 	inode, changed, ok := identity(file)
 	within, _, _ := identity(folder)

@@ -193,37 +193,14 @@ func TestACheckpointIsAnotherPlaceWithAllThatWasApplied(t *testing.T) {
 	shut(t, b)
 }
 
-// In memory there is the text alone.
-func TestAPlaceInMemory(t *testing.T) {
-	disk := vfs.NewCrashableMem()
-	b := open(t, disk)
-	place := b.Place()
-	require.NotEmpty(t, place)
-	shut(t, b)
-	b = open(t, disk)
-	require.Equal(t, place, b.Place())
-	older := disk.CrashClone(vfs.CrashCloneCfg{})
-	require.NoError(t, b.Checkpoint("copy"))
-	shut(t, b)
-
-	b = openWith(t, "copy", Options{FS: disk})
-	require.NotEqual(t, place, b.Place())
-	shut(t, b)
-
-	require.NoError(t, disk.Remove("data/"+placeFile))
-	_, err := vfs.Clone(older, disk, "data/"+placeFile, "data/"+placeFile)
-	require.NoError(t, err)
-	b = open(t, disk)
-	require.Equal(t, place, b.Place(), "the same text")
-	shut(t, b)
-	b = open(t, disk)
-	shut(t, b)
-	require.NoError(t, disk.Remove("data/"+placeFile))
-	_, err = vfs.Clone(older, disk, "data/"+placeFile, "data/"+placeFile)
-	require.NoError(t, err)
-	b = open(t, disk)
-	require.NotEqual(t, place, b.Place(), "an older one")
-	shut(t, b)
+// Files in memory cannot be told from their copies, so there is no place: who opens a store there is somebody else.
+func TestThereIsNoPlaceInMemory(t *testing.T) {
+	disk := vfs.NewMem()
+	for range 2 {
+		b := open(t, disk)
+		require.Empty(t, b.Place())
+		shut(t, b)
+	}
 }
 
 // A folder whose place cannot be found out is not opened: it might be a copy.
