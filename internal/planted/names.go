@@ -51,10 +51,33 @@ const (
 	// PoisonedSketch, in merkle: new states of every other key do not reach the sketch of
 	// a tree, and what is read out of sketches is not compared with the roots.
 	PoisonedSketch = "poisoned-sketch"
+
+	// IdentityTrusted, in the store: one that is opened goes on under its name, whatever has become of its disk. It
+	// numbers once more what a crash took away, and others have.
+	IdentityTrusted = "identity-trusted"
+
+	// GuardAsleep, in the store: an event of its own that it never numbered does not make it suspicious.
+	GuardAsleep = "guard-asleep"
+
+	// AckBeforeSync, in the store: a call returns before what it wrote is durable.
+	AckBeforeSync = "ack-before-sync"
+
+	// RowBeforeValue, in the store: what the index must know of a key is written before its value, and not with it. A
+	// crash in between leaves an index of what is not there.
+	RowBeforeValue = "row-before-value"
+
+	// SettleNotResumed, in the store: that a record is being settled is not written down, so a crash leaves some keys
+	// behind.
+	SettleNotResumed = "settle-not-resumed"
+
+	// ClockForgotten, in the store: how far its clock had come is not written down, so that after it was closed and
+	// opened it may stamp as before.
+	ClockForgotten = "clock-forgotten"
 )
 
 // Names is every planted fault, in the order in which the tests try them.
 func Names() []string {
 	return []string{ContextGap, TallyTwice, AckBeforeMerge, RoundForgets, IdentityReused,
-		Echo, EarlyCollection, NotLifted, IdentityKept, OverClaim, OverSeen, PoisonedSketch}
+		Echo, EarlyCollection, NotLifted, IdentityKept, OverClaim, OverSeen, PoisonedSketch,
+		IdentityTrusted, GuardAsleep, AckBeforeSync, RowBeforeValue, SettleNotResumed, ClockForgotten}
 }
