@@ -1,5 +1,7 @@
 package store
 
+import "github.com/eventual-go/eventual/internal/planted"
+
 // persist writes down who the store is and where it stands, and waits until that is durable.
 func (s *Store) persist(a *era, more ...Op) error {
 	if s.disk == nil {
@@ -30,7 +32,7 @@ func (s *Store) head(a *era) *head {
 		check:     s.index.checked(),
 		at:        a.at,
 		tenure:    a.tenure,
-		turning:   a.arrivals != nil,
+		turning:   a.arrivals != nil && planted.Bug != planted.SettleNotResumed,
 		inherited: a.heirs,
 	}
 }

@@ -102,15 +102,14 @@ func (p *replica) rename() vclock.ReplicaID {
 // rotated takes note that the store is somebody else now.
 func (p *replica) rotated(x store.Rotation) {
 	p.turned = append(p.turned, x)
-	if x.Reason != store.Seen {
-		return
-	}
-	if p.unaware == nil {
+	switch {
+	case x.Reason != store.Seen:
+	case p.unaware == nil:
 		p.run.fail(identityWrong, x.Key, "%s takes another identity although nobody else writes as %v", p.node.id, x.From)
-		return
+	default:
+		p.run.did("a restored store meets what it had written")
 	}
 	p.unaware = nil
-	p.run.did("a restored store meets what it had written")
 }
 
 // ready reports whether the store can be asked. It is asked before each call, and takes note of how far the disk was.

@@ -21,6 +21,7 @@ type snapshot struct {
 	closed  bool // the store was closed
 	cuts    int  // crashes until then
 	writes  int  // how many there had been, of all
+	until   int  // and when it was put back
 }
 
 // mishap is one kind of them. It is given a node that has a disk and is up.
@@ -158,6 +159,7 @@ func putBackUnnoticed(r *run, n *node, s *snapshot) {
 	if n.replica.closed == closed && s.cuts == n.replica.cuts {
 		r.did("a copy put back that nobody can tell")
 		n.replica.revert(s, s.place)
+		s.until = len(r.writes)
 		n.replica.unaware = s
 	}
 }
@@ -215,12 +217,33 @@ func (p *replica) revert(to *snapshot, place string) {
 // emptied takes note that a node may have lost what it had agreed to forget.
 func (r *run) emptied(n *node) { r.ownersEmptied = r.ownersEmptied || n.owner && r.plan.collects }
 
+// checkGuard checks that a store which cannot tell that it was restored can as soon as it is told of an event that it
+// had numbered since. eventful are the types that have any.
+func (p *replica) checkGuard(l *ledger, part shadow) {
+	if p.unaware == nil {
+		return
+	}
+	var numbered bitset
+	for _, c := range []component{bounded, mv, log, orset, rwset, ewflag, dwflag, ormap} {
+		numbered = numbered.union(l.of[c])
+	}
+	for _, w := range p.run.writes[p.unaware.writes:p.unaware.until] {
+		if w.ledger != l || w.node != p.node.index {
+			continue
+		}
+		own := w.effect.live().intersect(numbered)
+		if seen := own.intersect(part.seen); len(seen) > 0 {
+			p.run.fail(identityWrong, l.key, "%s was restored, has met %v that it had written, and is who it was", p.node.id, seen)
+		}
+	}
+}
+
 // mute reports whether clients do not write here: the store does not know that it was restored.
 func (p *replica) mute() bool {
 	if p.unaware == nil {
 		return false
 	}
-	for _, w := range p.run.writes[p.unaware.writes:] {
+	for _, w := range p.run.writes[p.unaware.writes:p.unaware.until] {
 		if w.node == p.node.index && !p.has(w.ledger, w.effect) {
 			return true
 		}

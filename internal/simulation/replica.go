@@ -147,6 +147,7 @@ func (p *replica) merged(l *ledger, in shadow, novel []byte) {
 		p.run.fail(noveltyWrong, l.key, "merging %v into %v: new was %v, said %x", in, mine, part, novel)
 		return
 	}
+	p.checkGuard(l, part)
 	if p.run.calm && !part.empty() && l.covers(l.aside, part) {
 		p.run.stirred()
 	}
