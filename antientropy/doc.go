@@ -56,6 +56,12 @@
 // stores say that they have seen. Without that a key that changed on one side only has the
 // other side's state sent for nothing.
 //
+// What comes in one message is merged at once, by up to 256 keys, if the store can do that
+// ([Merger]). So a store that has to wait for its disk waits four times for a message of a thousand
+// keys, by whichever way they come. With [Eager], pushes of several keys are then merged one after
+// another: of what is merged at the same time nobody can tell the order, and an effect might be
+// passed on before its cause. With [Lazy] this is so for those of one origin.
+//
 // A store that has next to nothing of what a peer has is not asked for one key at a
 // time: the peer streams all it has, which is then compared like all else. However
 // many peers a new node starts with, one does so. Where it stops, the next exchange

@@ -23,7 +23,7 @@ type Loop struct {
 	// that yields its local updates, each a key with its delta (nil: load the state),
 	// Run sends those to the peers at once. Without it call Push, or updates travel
 	// by reconciliation alone. If it is a [Follower], it forgets what the others have
-	// agreed to forget.
+	// agreed to forget. If it is a [Merger], what comes together is merged at once.
 	Store Store
 
 	// Peers returns the nodes to agree with, this one not among them. It is asked at
