@@ -13,13 +13,14 @@ type component interface {
 	merge(o component) bool
 	mergeNovel(o component) (novel component, changed bool)
 	clone() component
-	append(b []byte) ([]byte, error)
+	append(f valueFields) (valueFields, error)
 	unmarshal(b []byte) error
 	empty() bool
 	lasting() bool
 	canReset() bool
 	reset() component
 	latest() vclock.Timestamp
+	exceeds(o component, r vclock.ReplicaID) bool
 	json() ([]byte, error)
 	sum(hash func(part []byte) (hi, lo uint64)) (sum, error)
 }
@@ -52,9 +53,9 @@ func (c *boxed[P]) mergeNovel(o component) (component, bool) {
 	return other.clone(), c.state.Merge(other.state)
 }
 
-func (c *boxed[P]) clone() component                { return &boxed[P]{def: c.def, state: c.state.Clone()} }
-func (c *boxed[P]) append(b []byte) ([]byte, error) { return c.state.AppendBinary(b) }
-func (c *boxed[P]) unmarshal(b []byte) error        { return c.state.UnmarshalBinary(b) }
+func (c *boxed[P]) clone() component                          { return &boxed[P]{def: c.def, state: c.state.Clone()} }
+func (c *boxed[P]) append(f valueFields) (valueFields, error) { return f.with(c.def, c.state) }
+func (c *boxed[P]) unmarshal(b []byte) error                  { return c.state.UnmarshalBinary(b) }
 
 func (c *boxed[P]) empty() bool {
 	if e, ok := any(c.state).(interface{ Empty() bool }); ok {

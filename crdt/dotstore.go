@@ -360,12 +360,13 @@ func (s *dotStore[E]) dropHashed(hash, i uint32) (other uint32, ok bool) {
 	return other, ok
 }
 
-// kill ends the life of all dots of the element in slot i, and adds them to killed.
-func (s *dotStore[E]) kill(hash, i uint32, killed *grave) {
+// kill ends the life of all dots of the element in slot i, and appends them to killed.
+func (s *dotStore[E]) kill(hash, i uint32, killed grave) grave {
 	for more := true; more; {
-		*killed = append(*killed, s.dot(i))
+		killed = append(killed, s.dot(i))
 		i, more = s.dropHashed(hash, i)
 	}
+	return killed
 }
 
 // clear ends the life of all dots.

@@ -25,15 +25,17 @@ type DWFlag struct{ writes MVRegister[bool] }
 // Enable turns the flag on, on behalf of replica r, and returns the delta. It is an event that ends the disablings
 // which are known here; one that is not wins over it. Only one writer may use r at a time, and r must never be used
 // again by one who has forgotten events of r. If r is zero, or has no sequence numbers left, nothing happens.
-func (f *DWFlag) Enable(r vclock.ReplicaID) (delta *DWFlag) { return &DWFlag{*f.writes.Set(r, true)} }
+func (f *DWFlag) Enable(r vclock.ReplicaID) (delta *DWFlag) { return &DWFlag{f.writes.write(r, true)} }
 
 // Disable turns the flag off, on behalf of replica r, and returns the delta. It is an event, also if the flag is
 // off: it wins over the enablings that have not seen it. For r see [DWFlag.Enable].
-func (f *DWFlag) Disable(r vclock.ReplicaID) (delta *DWFlag) { return &DWFlag{*f.writes.Set(r, false)} }
+func (f *DWFlag) Disable(r vclock.ReplicaID) (delta *DWFlag) {
+	return &DWFlag{f.writes.write(r, false)}
+}
 
 // Reset forgets the enablings and disablings that are known here, and returns the delta. The flag is off then. It
 // mints no event and is no disabling: an enabling that it has not seen turns the flag on.
-func (f *DWFlag) Reset() (delta *DWFlag) { return &DWFlag{*f.writes.Reset()} }
+func (f *DWFlag) Reset() (delta *DWFlag) { return &DWFlag{f.writes.end()} }
 
 // Value reports whether the flag is on.
 func (f *DWFlag) Value() bool { return !f.Empty() && writers(f.core(), false) == nil }

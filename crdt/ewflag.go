@@ -24,10 +24,10 @@ type EWFlag struct {
 // disablings which have not seen it, so enabling again is news. Only one writer may use r at a time, and r must
 // never be used again by one who has forgotten events of r. If r is zero, or has no sequence numbers left, nothing
 // happens.
-func (f *EWFlag) Enable(r vclock.ReplicaID) (delta *EWFlag) { return &EWFlag{*f.writes.Set(r, true)} }
+func (f *EWFlag) Enable(r vclock.ReplicaID) (delta *EWFlag) { return &EWFlag{f.writes.write(r, true)} }
 
 // Disable turns the flag off as far as its enablings are known here, and returns the delta. It mints no event.
-func (f *EWFlag) Disable() (delta *EWFlag) { return &EWFlag{*f.writes.Reset()} }
+func (f *EWFlag) Disable() (delta *EWFlag) { return &EWFlag{f.writes.end()} }
 
 // Reset takes away the enablings that are known here, and returns the delta. It is the same as Disable.
 func (f *EWFlag) Reset() (delta *EWFlag) { return f.Disable() }

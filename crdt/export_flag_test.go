@@ -17,7 +17,12 @@ func (f *DWFlag) Parts() (parts []*DWFlag) {
 }
 
 // Living returns the dots in force.
-func (f *EWFlag) Living() *vclock.Context { return f.writes.overwritten() }
+func (f *EWFlag) Living() *vclock.Context { return f.writes.living() }
 
 // Living returns the dots in force.
-func (f *DWFlag) Living() *vclock.Context { return f.writes.overwritten() }
+func (f *DWFlag) Living() *vclock.Context { return f.writes.living() }
+
+func (m *MVRegister[T]) living() *vclock.Context {
+	c := m.overwritten()
+	return &c
+}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"math/bits"
+	"sync"
 
 	"github.com/eventual-go/eventual/internal/large"
 )
@@ -82,19 +83,40 @@ func (c *boxed[P]) sum(hash func([]byte) (hi, lo uint64)) (sum, error) {
 
 // sumWhole takes the encoding of a state that is no Decomposable for its one part.
 func (c *boxed[P]) sumWhole(hash func([]byte) (hi, lo uint64)) (s sum, err error) {
-	b, err := c.state.AppendBinary(nil)
-	if err == nil && !bytes.Equal(b, c.def.bottom) {
-		s.under(c.def.tag, hash)(b, 1)
+	buf := scratch.Get().(*[]byte)
+	defer scratch.Put(buf)
+	b := appendPartHead((*buf)[:0], c.def.tag)
+	head := len(b)
+	b, err = c.state.AppendBinary(b)
+	if err != nil {
+		return s, err
 	}
-	return s, err
+	if cap(b) <= roomyScratch {
+		*buf = b
+	}
+	if !bytes.Equal(b[head:], c.def.bottom) {
+		hi, lo := hash(b)
+		s.add(hi, lo, 1)
+	}
+	return s, nil
+}
+
+// scratch is for what is written only to be hashed. Of that no more is kept than small states need.
+var scratch = sync.Pool{New: func() any { return new([]byte) }}
+
+const roomyScratch = 1 << 12
+
+// appendPartHead appends what comes before a part where it is hashed.
+func appendPartHead(b []byte, tag uint64) []byte {
+	return binary.BigEndian.AppendUint64(append(b, partsVersion), tag)
 }
 
 // under returns a function that adds the hash of a part under a tag.
 func (s *sum) under(tag uint64, hash func([]byte) (hi, lo uint64)) func(part []byte, n int) {
-	prefix := binary.BigEndian.AppendUint64([]byte{partsVersion}, tag)
-	buf := prefix
+	buf := appendPartHead(make([]byte, 0, 128), tag)
+	head := len(buf)
 	return func(part []byte, n int) {
-		buf = append(buf[:len(prefix)], part...)
+		buf = append(buf[:head], part...)
 		hi, lo := hash(buf)
 		s.add(hi, lo, n)
 	}

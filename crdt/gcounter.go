@@ -24,7 +24,12 @@ type GCounter struct{ t tally }
 // Add counts n more on behalf of replica r and returns the delta, which is empty if n is 0 or r is zero. Only
 // one writer may use r at a time.
 func (c *GCounter) Add(r vclock.ReplicaID, n uint64) (delta *GCounter) {
-	return &GCounter{c.t.add(r, n)}
+	var d struct { // one piece of memory, and none if the delta is not kept
+		GCounter
+		row [1]entry
+	}
+	d.t = c.t.add(r, n, &d.row)
+	return &d.GCounter
 }
 
 // Value is the sum of what was added and not reset.

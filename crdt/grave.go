@@ -10,6 +10,9 @@ import (
 // come in order: each then goes to its end.
 type grave []vclock.Dot
 
+// fewDots is for how many there is room that costs no memory: mostly an element has one.
+const fewDots = 4
+
 func (g grave) into(c *vclock.Context) {
 	if !slices.IsSortedFunc(g, vclock.Dot.Compare) {
 		slices.SortFunc(g, vclock.Dot.Compare)

@@ -3,7 +3,9 @@ package crdt
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 	"sync"
 )
 
@@ -17,8 +19,10 @@ type kindDef struct {
 	name   string
 	typ    reflect.Type // the pointer type
 	fresh  func() component
-	bottom []byte // wire form of the zero value
-	err    error  // why there is none
+	blank  component // by whose type the kind is found
+	own    bool      // a type of this package, and none that embeds one
+	bottom []byte    // wire form of the zero value
+	err    error     // why there is none
 }
 
 // firstFreeTag is the first of the tags that are not for this package.
@@ -34,7 +38,16 @@ func NewKind[S any, P interface {
 	State[P]
 }](tag uint64, name string) Kind {
 	d := &kindDef{tag: tag, name: name, typ: reflect.TypeFor[P]()}
-	d.fresh = func() component { return &boxed[P]{def: d, state: P(new(S))} }
+	d.own = d.typ.Elem().PkgPath() == reflect.TypeFor[Kind]().PkgPath()
+	d.fresh = func() component {
+		c := new(struct {
+			boxed[P]
+			state S
+		})
+		c.boxed = boxed[P]{def: d, state: P(&c.state)}
+		return &c.boxed
+	}
+	d.blank = &boxed[P]{def: d}
 	d.bottom, d.err = P(new(S)).AppendBinary(nil)
 	return Kind{d}
 }
@@ -59,7 +72,7 @@ func (k Kind) String() string {
 // All replicas of a system should have one table: a value with a kind that is not in it is refused whole.
 type Kinds struct {
 	byTag  map[uint64]*kindDef
-	byType map[reflect.Type]*kindDef
+	blanks []component // one of each kind, in the order in which they were added
 }
 
 // NewKinds returns a table of kinds. It fails if a tag is 0, or is below 64 and not that of the same type in
@@ -68,10 +81,8 @@ func NewKinds(kinds ...Kind) (*Kinds, error) { return new(Kinds).With(kinds...) 
 
 // With returns a table that has further kinds besides those of k. It fails as [NewKinds] does.
 func (k *Kinds) With(kinds ...Kind) (*Kinds, error) {
-	all := &Kinds{byTag: make(map[uint64]*kindDef), byType: make(map[reflect.Type]*kindDef)}
-	for _, def := range k.byTag {
-		all.byTag[def.tag], all.byType[def.typ] = def, def
-	}
+	all := &Kinds{byTag: make(map[uint64]*kindDef), blanks: slices.Clone(k.blanks)}
+	maps.Copy(all.byTag, k.byTag)
 	for _, kind := range kinds {
 		if kind.Tag() == 0 {
 			return nil, fmt.Errorf("crdt: kind %v has no tag", kind)
@@ -94,11 +105,35 @@ func (k *Kinds) add(def *kindDef) error {
 	if other, ok := k.byTag[def.tag]; ok {
 		return fmt.Errorf("crdt: kinds %s and %s have one tag, %d", other.name, def.name, def.tag)
 	}
-	if other, ok := k.byType[def.typ]; ok {
-		return fmt.Errorf("crdt: kinds %s and %s have one type, %v", other.name, def.name, def.typ)
+	for _, other := range k.byTag {
+		if other.typ == def.typ {
+			return fmt.Errorf("crdt: kinds %s and %s have one type, %v", other.name, def.name, def.typ)
+		}
 	}
-	k.byTag[def.tag], k.byType[def.typ] = def, def
+	k.byTag[def.tag] = def
+	k.blanks = append(k.blanks, def.blank)
 	return nil
+}
+
+// kindOf returns the kind that k has for the type P. It looks at one after the other, which takes less than a hash of
+// the type does.
+func kindOf[P State[P]](k *Kinds) (*kindDef, error) {
+	for _, c := range k.blanks {
+		if b, ok := c.(*boxed[P]); ok {
+			return b.def, nil
+		}
+	}
+	return nil, &UnknownKindError{Type: reflect.TypeFor[P]()}
+}
+
+// kindFor is kindOf for a type that is known as the program runs.
+func (k *Kinds) kindFor(typ reflect.Type) (*kindDef, error) {
+	for _, c := range k.blanks {
+		if def := c.kind(); def.typ == typ {
+			return def, nil
+		}
+	}
+	return nil, &UnknownKindError{Type: typ}
 }
 
 // Standard returns the table of this package's kinds; elements, keys and values are strings, extremes int64:
@@ -112,7 +147,7 @@ func (k *Kinds) add(def *kindDef) error {
 func Standard() *Kinds { return standard() }
 
 var standard = sync.OnceValue(func() *Kinds {
-	all := &Kinds{byTag: make(map[uint64]*kindDef), byType: make(map[reflect.Type]*kindDef)}
+	all := &Kinds{byTag: make(map[uint64]*kindDef)}
 	for _, kind := range [...]Kind{
 		NewKind[GCounter](formGCounter.tag, formGCounter.name),
 		NewKind[PNCounter](formPNCounter.tag, formPNCounter.name),

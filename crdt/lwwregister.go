@@ -52,7 +52,7 @@ func (r *LWWRegister[T]) write(ts vclock.Timestamp, v T) (delta LWWRegister[T]) 
 		}
 	}
 	delta = LWWRegister[T]{at: ts, stage: set, value: v}
-	r.Merge(&delta)
+	*r = delta
 	return delta
 }
 

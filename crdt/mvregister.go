@@ -19,7 +19,7 @@ import (
 // vectors", 2010: a write overwrites what its context names, and is itself one dot beside that context.
 type MVRegister[T any] struct {
 	seen vclock.Context // every write seen
-	live []sibling[T]   // sorted by dot
+	live []sibling[T]   // sorted by dot; what is in it is never written to, so a delta may have it in common
 }
 
 type sibling[T any] struct {
@@ -31,7 +31,21 @@ type sibling[T any] struct {
 // writer may use r at a time, and r must never be used again by one who has forgotten events of r. If r is
 // zero, or has no sequence numbers left, nothing is written and the delta is empty.
 func (m *MVRegister[T]) Set(r vclock.ReplicaID, v T) (delta *MVRegister[T]) {
-	return m.Put(r, m.overwritten(), v)
+	written := m.write(r, v) // so that Set is small enough to be inlined, and a delta that is not kept costs less
+	return &written
+}
+
+func (m *MVRegister[T]) write(r vclock.ReplicaID, v T) (delta MVRegister[T]) {
+	d := m.seen.Next(r)
+	if d.IsZero() {
+		return delta
+	}
+	delta.seen = m.overwritten()
+	delta.seen.Add(d)
+	delta.live = []sibling[T]{{d, v}}
+	m.seen.Add(d)
+	m.live = delta.live
+	return delta
 }
 
 // Put writes v on behalf of replica r over exactly the values that since has seen, and returns the delta. Give
@@ -59,8 +73,7 @@ func (m *MVRegister[T]) Put(r vclock.ReplicaID, since *vclock.Context, v T) (del
 }
 
 // overwritten returns the context of the values that are known here.
-func (m *MVRegister[T]) overwritten() *vclock.Context {
-	c := new(vclock.Context)
+func (m *MVRegister[T]) overwritten() (c vclock.Context) {
 	for _, s := range m.live {
 		c.Add(s.dot)
 	}
@@ -69,7 +82,12 @@ func (m *MVRegister[T]) overwritten() *vclock.Context {
 
 // Reset takes away the values that are known here, and returns the delta.
 func (m *MVRegister[T]) Reset() (delta *MVRegister[T]) {
-	delta = &MVRegister[T]{seen: *m.overwritten()}
+	ended := m.end()
+	return &ended
+}
+
+func (m *MVRegister[T]) end() (delta MVRegister[T]) {
+	delta.seen = m.overwritten()
 	m.live = nil
 	return delta
 }

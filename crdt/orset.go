@@ -34,9 +34,8 @@ func (s *ORSet[E]) Add(r vclock.ReplicaID, elems ...E) (delta *ORSet[E]) {
 	delta = lone(elems[0], first)
 	hash, i, ok := s.live.find(elems[0])
 	if ok {
-		var killed grave
-		s.live.kill(hash, i, &killed)
-		killed.into(&delta.seen)
+		var few [fewDots]vclock.Dot
+		s.live.kill(hash, i, few[:0]).into(&delta.seen)
 		s.live.trim()
 	}
 	s.live.insertHashed(hash, elems[0], first)
@@ -60,7 +59,7 @@ func (s *ORSet[E]) addAll(first vclock.Dot, elems []E) (delta *ORSet[E]) {
 			break
 		}
 		if ok {
-			s.live.kill(hash, i, &killed)
+			killed = s.live.kill(hash, i, killed)
 		}
 		s.live.insertHashed(hash, e, next)
 		delta.live.insert(e, next)
@@ -95,10 +94,11 @@ func lone[E comparable](e E, d vclock.Dot) *ORSet[E] {
 // only the additions taken away. It is empty if there are none.
 func (s *ORSet[E]) Remove(elems ...E) (delta *ORSet[E]) {
 	delta = new(ORSet[E])
-	var killed grave
+	var few [fewDots]vclock.Dot
+	killed := grave(few[:0])
 	for _, e := range elems {
 		if hash, i, ok := s.live.find(e); ok {
-			s.live.kill(hash, i, &killed)
+			killed = s.live.kill(hash, i, killed)
 		}
 	}
 	killed.into(&delta.seen)

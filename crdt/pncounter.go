@@ -25,10 +25,21 @@ type PNCounter struct{ pos, neg tally }
 // Add counts n more, or less if n is negative, on behalf of replica r and returns the delta, which is empty
 // if n is 0 or r is zero. Only one writer may use r at a time.
 func (c *PNCounter) Add(r vclock.ReplicaID, n int64) (delta *PNCounter) {
-	if n < 0 {
-		return &PNCounter{neg: c.neg.add(r, -uint64(n))}
+	var d struct { // one piece of memory, and none if the delta is not kept
+		PNCounter
+		row [1]entry
 	}
-	return &PNCounter{pos: c.pos.add(r, uint64(n))}
+	d.PNCounter = c.add(r, n, &d.row)
+	return &d.PNCounter
+}
+
+func (c *PNCounter) add(r vclock.ReplicaID, n int64, row *[1]entry) (delta PNCounter) {
+	if n < 0 {
+		delta.neg = c.neg.add(r, -uint64(n), row)
+	} else {
+		delta.pos = c.pos.add(r, uint64(n), row)
+	}
+	return delta
 }
 
 // Value is the sum of what was added and not reset.

@@ -93,7 +93,7 @@ func (s *RWSet[E]) kill(e E, killed *grave) {
 	}
 	for _, side := range [...]*dotStore[E]{&s.added, &s.removed} {
 		if hash, i, ok := side.find(e); ok {
-			side.kill(hash, i, killed)
+			*killed = side.kill(hash, i, *killed)
 		}
 	}
 }

@@ -72,8 +72,8 @@ func (t tally) seek(i int, r vclock.ReplicaID, n int) (int, bool) {
 	return i, false
 }
 
-// add counts n more at r and returns what changed.
-func (t *tally) add(r vclock.ReplicaID, n uint64) (delta tally) {
+// add counts n more at r and returns what changed, in a row that has room for it.
+func (t *tally) add(r vclock.ReplicaID, n uint64, row *[1]entry) (delta tally) {
 	if n == 0 || r.IsZero() {
 		return nil
 	}
@@ -86,7 +86,8 @@ func (t *tally) add(r vclock.ReplicaID, n uint64) (delta tally) {
 		return nil
 	}
 	e.total = addSaturating(e.total, n)
-	return tally{{replica: r, total: e.total}}
+	row[0] = entry{replica: r, total: e.total}
+	return row[:]
 }
 
 // reset takes everything counted here back to zero and returns what changed.

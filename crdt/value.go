@@ -1,15 +1,12 @@
 package crdt
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"reflect"
 	"slices"
 
-	"github.com/eventual-go/eventual/internal/wire"
 	"github.com/eventual-go/eventual/vclock"
 )
 
@@ -19,8 +16,6 @@ import (
 // The zero Value is empty and ready to use; merge only values of one [Kinds] table. It may be read by several
 // goroutines, but not while one changes it or a state in it; copy it by Clone.
 type Value struct{ parts []component } // sorted by tag
-
-const valueName = "value"
 
 func (v *Value) search(tag uint64) (int, bool) {
 	return slices.BinarySearchFunc(v.list(), tag, func(c component, tag uint64) int {
@@ -39,54 +34,67 @@ func (v *Value) list() []component {
 //
 //	counter, ok := crdt.Component[*crdt.PNCounter](kinds, v)
 func Component[P State[P]](k *Kinds, v *Value) (state P, ok bool) {
-	def, known := k.byType[reflect.TypeFor[P]()]
-	if !known {
+	def, err := kindOf[P](k)
+	if err != nil {
 		return state, false
 	}
-	if i, found := v.search(def.tag); found {
-		return stateOf[P](v.parts[i])
-	}
-	return state, false
+	return stateOf[P](v, def)
 }
 
 // Ensure returns the state of type P in v, and puts in an empty one if there is none. It is the state itself,
 // not a copy. It fails with an [*UnknownKindError] if k has no kind for P.
 func Ensure[P State[P]](k *Kinds, v *Value) (state P, err error) {
-	def, known := k.byType[reflect.TypeFor[P]()]
-	if !known {
-		return state, &UnknownKindError{Type: reflect.TypeFor[P]()}
+	def, err := kindOf[P](k)
+	if err != nil {
+		return state, err
+	}
+	if state, ok := stateOf[P](v, def); ok {
+		return state, nil
 	}
 	i, found := v.search(def.tag)
-	if !found {
-		v.parts = slices.Insert(v.parts, i, def.fresh())
-	}
-	state, ok := stateOf[P](v.parts[i])
-	if !ok {
+	if found { // of another type, so of another table
 		return state, &UnknownKindError{Type: reflect.TypeFor[P]()}
 	}
+	v.parts = slices.Insert(v.parts, i, def.fresh())
+	state, _ = stateOf[P](v, def)
 	return state, nil
 }
 
-// Wrap returns a value that holds state, a delta for instance. It is the state itself, not a copy; from a nil
-// state comes an empty value. It fails with an [*UnknownKindError] if k has no kind for P.
-func Wrap[P State[P]](k *Kinds, state P) (*Value, error) {
-	def, known := k.byType[reflect.TypeFor[P]()]
-	if !known {
-		return nil, &UnknownKindError{Type: reflect.TypeFor[P]()}
+// stateOf returns the state of type P in v, if it is of that kind.
+func stateOf[P State[P]](v *Value, def *kindDef) (state P, ok bool) {
+	for _, c := range v.list() {
+		if b, ok := c.(*boxed[P]); ok && b.def.tag == def.tag {
+			return b.state, true
+		}
 	}
-	var none P
-	if any(state) == any(none) {
-		return new(Value), nil
-	}
-	return &Value{parts: []component{&boxed[P]{def: def, state: state}}}, nil
+	return state, false
 }
 
-func stateOf[P State[P]](c component) (state P, ok bool) {
-	b, ok := c.(*boxed[P])
-	if !ok {
-		return state, false
+// Wrap returns a value that holds state, a delta for instance. It is the state itself, not a copy; from a nil
+// state comes an empty value. It fails with an [*UnknownKindError] if k has no kind for P. See [Append] for the wire form
+// alone.
+func Wrap[P State[P]](k *Kinds, state P) (*Value, error) {
+	def, err := kindOf[P](k)
+	if err != nil {
+		return nil, err
 	}
-	return b.state, true
+	if isNil(state) {
+		return new(Value), nil
+	}
+	w := new(struct {
+		Value
+		parts [1]component
+		state boxed[P]
+	})
+	w.state = boxed[P]{def: def, state: state}
+	w.parts[0] = &w.state
+	w.Value.parts = w.parts[:]
+	return &w.Value, nil
+}
+
+func isNil[P State[P]](state P) bool {
+	var none P
+	return any(state) == any(none)
 }
 
 // Merge takes in what o knows. See [Lattice].
@@ -166,92 +174,6 @@ func (v *Value) Latest() (latest vclock.Timestamp) {
 		}
 	}
 	return latest
-}
-
-// AppendBinary appends the wire form: nothing if every state is as new, otherwise an array of kind tags and
-// states by turns. It fails if a state does.
-func (v *Value) AppendBinary(b []byte) ([]byte, error) {
-	type field struct {
-		tag  uint64
-		body []byte
-	}
-	var fields []field
-	for _, c := range v.list() {
-		body, err := c.append(nil)
-		if err != nil {
-			return b, err
-		}
-		if !bytes.Equal(body, c.kind().bottom) {
-			fields = append(fields, field{c.kind().tag, body})
-		}
-	}
-	if len(fields) == 0 {
-		return b, nil
-	}
-	w := wire.NewWriter(b)
-	w.Array(2 * len(fields))
-	for _, f := range fields {
-		w.Uint(f.tag)
-		w.Bytes(f.body)
-	}
-	return w.Done(), nil
-}
-
-// Decode returns the value in b, of which it keeps nothing; no bytes are an empty value. The error is a
-// [*CorruptError], an [*UnknownKindError], or one from a state.
-func (k *Kinds) Decode(b []byte) (*Value, error) {
-	v := new(Value)
-	if len(b) == 0 {
-		return v, nil
-	}
-	r, err := wire.NewReader(b)
-	if err != nil {
-		return nil, corrupt(valueName, err)
-	}
-	n := fields(r, 2)
-	if n == 0 {
-		r.Fail("no states")
-	}
-	last := uint64(0)
-	for range n {
-		tag, body := r.Uint(), r.Bytes()
-		if tag <= last {
-			r.Fail("kinds out of order")
-		}
-		if r.Err() != nil {
-			break
-		}
-		c, err := k.decode(tag, body)
-		if err != nil {
-			return nil, shift(err, r.Offset()-len(body))
-		}
-		v.parts = append(v.parts, c)
-		last = tag
-	}
-	if err := r.Close(); err != nil {
-		return nil, corrupt(valueName, err)
-	}
-	return v, nil
-}
-
-func (k *Kinds) decode(tag uint64, body []byte) (component, error) {
-	def, known := k.byTag[tag]
-	if !known {
-		return nil, &UnknownKindError{Tag: tag}
-	}
-	if bytes.Equal(body, def.bottom) {
-		return nil, &CorruptError{Kind: def.name, Reason: "empty state"}
-	}
-	c := def.fresh()
-	return c, c.unmarshal(body)
-}
-
-// shift makes the offset of a CorruptError count from the start of the whole value.
-func shift(err error, by int) error {
-	if e, ok := errors.AsType[*CorruptError](err); ok {
-		return &CorruptError{Kind: e.Kind, Offset: e.Offset + by, Reason: e.Reason}
-	}
-	return err
 }
 
 // MarshalJSON writes an object with the states that are not empty by the names of their kinds. Floats that are no

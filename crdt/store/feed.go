@@ -13,6 +13,7 @@ import (
 type hub struct {
 	mu    sync.Mutex
 	ended bool
+	keeps atomic.Bool // somebody wants deltas
 	feeds atomic.Pointer[[]*feed] // replaced, never edited
 }
 
@@ -27,6 +28,9 @@ func (h *hub) end() {
 		f.close()
 	}
 }
+
+// keepsDeltas reports whether anybody wants deltas. Who begins to at this moment is told that there is none.
+func (h *hub) keepsDeltas() bool { return h.keeps.Load() }
 
 // publish offers a change to every feed. It is called under the key's lock, so
 // that the changes of one key reach a feed in the order in which they happened.
@@ -102,7 +106,9 @@ func (h *hub) edit(change func([]*feed) []*feed) {
 	if p := h.feeds.Load(); p != nil {
 		old = *p
 	}
-	if next := change(old); len(next) > 0 {
+	next := change(old)
+	h.keeps.Store(slices.ContainsFunc(next, func(f *feed) bool { return f.deltas }))
+	if len(next) > 0 {
 		h.feeds.Store(&next)
 	} else {
 		h.feeds.Store(nil)

@@ -40,22 +40,10 @@ func (s *Store) guard(a *era, e *entry, in *crdt.Value) *seenError {
 	if !e.writer.IsZero() && e.rotation == a.rotation {
 		self = e.writer
 	}
-	for tag, seen := range in.Contexts().All() {
-		if last := seen.Max(self); last > 0 && last > lastOf(&e.value, tag, self) {
-			return &seenError{e.key, self, a.rotation}
-		}
+	if in.Exceeds(&e.value, self) {
+		return &seenError{e.key, self, a.rotation}
 	}
 	return nil
-}
-
-// lastOf is the number of the last event of a replica that a value knows of one kind: each numbers its own.
-func lastOf(v *crdt.Value, kind uint64, id vclock.ReplicaID) uint64 {
-	for tag, seen := range v.Contexts().All() {
-		if tag == kind {
-			return seen.Max(id)
-		}
-	}
-	return 0
 }
 
 // rotate takes another identity because of what was seen, unless that has happened since.

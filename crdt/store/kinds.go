@@ -1,6 +1,9 @@
 package store
 
-import "github.com/eventual-go/eventual/crdt"
+import (
+	"github.com/eventual-go/eventual/crdt"
+	"github.com/eventual-go/eventual/vclock"
+)
 
 // This file is where the store meets the typed side of package crdt.
 
@@ -8,14 +11,24 @@ import "github.com/eventual-go/eventual/crdt"
 // or as good as empty. The clock takes note of the moments that a type has made for
 // itself under the writer's name, after the one that it was given.
 func encodeDelta[P crdt.State[P]](k *crdt.Kinds, by Writer, delta P) ([]byte, error) {
-	v, err := crdt.Wrap(k, delta)
-	if err != nil {
+	zero, err := noted(k, by, delta)
+	if zero || err != nil {
 		return nil, err
 	}
-	if latest := v.Latest(); latest.Replica == by.Replica {
-		by.clock.Floor(latest)
+	return k.Append(make([]byte, 0, deltaRoom), delta)
+}
+
+// noted has the clock take note of a delta, and reports whether that says nothing.
+func noted[P crdt.State[P]](k *crdt.Kinds, by Writer, delta P) (zero bool, err error) {
+	if zero, err = crdt.IsZero(k, delta); zero || err != nil {
+		return zero, err
 	}
-	return v.AppendBinary(make([]byte, 0, 64))
+	if d, ok := any(delta).(interface{ Latest() vclock.Timestamp }); ok {
+		if latest := d.Latest(); latest.Replica == by.Replica {
+			by.clock.Floor(latest)
+		}
+	}
+	return false, nil
 }
 
 // known fails if k has no kind for P.

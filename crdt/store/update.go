@@ -46,7 +46,8 @@ func (w Writer) Stamp() vclock.Timestamp {
 // change, its delta is not at hand (see [Store.Updates]); only where a mutator
 // itself was left half way may v be broken, which those of package crdt never are.
 //
-// Errors: *[crdt.UnknownKindError] if P is not one of Config.Kinds; *[EncodeError]; those of a disk ([Open]).
+// Errors: *[crdt.UnknownKindError] if P is not one of Config.Kinds; *[EncodeError], if not only Delta.Bytes; those of a
+// disk ([Open]).
 func Update[P crdt.State[P]](s *Store, key string, fn func(v P, by Writer) (delta P)) (Delta, error) {
 	if err := s.begin(); err != nil {
 		return Delta{}, err
@@ -79,12 +80,23 @@ func update[P crdt.State[P]](s *Store, key string, fn func(v P, by Writer) (delt
 	}
 	done = false
 	by := s.writerOf(e, a)
-	delta, err := encodeDelta(s.kinds, by, fn(v, by))
-	done = true
-	if err == nil && len(delta) == 0 {
+	delta := fn(v, by)
+	zero, err := noted(s.kinds, by, delta)
+	switch {
+	case zero:
+		done = true
 		return Delta{}, nil, nil
+	case err != nil || s.disk != nil || s.hub.keepsDeltas():
+		var encoded []byte
+		if err == nil {
+			encoded, err = s.kinds.Append(make([]byte, 0, deltaRoom), delta)
+		}
+		done = true
+		return s.commit(e, a, encoded, err)
 	}
-	return s.commit(e, a, delta, err)
+	done = true
+	c, err = s.changed(e, a.at, nil, true, true)
+	return Delta{key: e.key, at: a.at, bare: delta, kinds: s.kinds}, c, err
 }
 
 // updateEnded is update of a locked entry whose deadline has passed: it begins anew.
