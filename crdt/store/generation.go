@@ -142,11 +142,11 @@ func (s *Store) inherits(r *record, it item) error {
 	}
 	var v *crdt.Value
 	self := s.Replica()
-	if e, _, err := s.lookup(it.key); err != nil {
+	if e, a, err := s.lookup(it.key); err != nil {
 		return err
 	} else if e != nil {
 		v = e.value.Clone()
-		if !e.writer.IsZero() {
+		if !e.writer.IsZero() && e.rotation == a.rotation {
 			self = e.writer
 		}
 		e.mu.Unlock()

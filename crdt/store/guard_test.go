@@ -30,3 +30,33 @@ func TestTrap14_AnEventOfItsOwnIsNoticedInEachKind(t *testing.T) {
 	require.Len(t, m.rotated, 1)
 	require.Equal(t, store.Seen, m.rotated[0].Reason)
 }
+
+// After a crash a store is somebody else, so who it was can be retired, also where it has not written since.
+func TestWhoAStoreWasBeforeCanBeRetired(t *testing.T) {
+	m := newHost("a")
+	s := m.open(t)
+	_, err := s.Adopt(t.Context(), "")
+	require.NoError(t, err)
+	insert(t, s, "k", "x")
+	before := s.Replica()
+	m.disk.Crash(0)
+
+	s = m.open(t)
+	require.NotEqual(t, before, s.Replica())
+	s.Retire(before)
+	proposal := s.Propose(1<<12, 0)
+	require.NotEmpty(t, proposal)
+	reply, err := s.Prepare(t.Context(), proposal)
+	require.NoError(t, err)
+	record, err := s.Conclude(t.Context(), proposal, [][]byte{reply})
+	require.NoError(t, err)
+	require.NotEmpty(t, record)
+	state, err := s.Load(t.Context(), "k")
+	require.NoError(t, err)
+	v, err := s.Decode(state)
+	require.NoError(t, err)
+	for _, seen := range v.Contexts().All() {
+		require.Zero(t, seen.Max(before))
+	}
+	require.Equal(t, []string{"x"}, members(t, s, "k"))
+}
