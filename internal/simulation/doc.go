@@ -46,12 +46,35 @@
 // Where identities are retired too, clients use keys of their own, see heirs.go: those
 // runs are checked by what is there at rest.
 //
-// A node that restarts has what was durable: the state of every key, read into a
-// new store under the old identity, and how far its clock had come; where there are
-// records, the store as it was. A node that
-// loses its disk comes back empty, under a new identity, at a moment when every
+// A node that loses its disk comes back empty, under a new identity, at a moment when every
 // other node holds all that it had: so nothing is lost by it, and what is promised
 // without such a loss is promised still.
+//
+// # Disks
+//
+// In three runs of five stores are in memory, and whole after a crash. In the others most of
+// them are on a disk of package internal/disk, by store.Open: synced at each call, or never;
+// with room for all values, for some, or for none; some of the disks cannot tell where
+// they are. A crash keeps the first so many of the writes that were not synced. A write
+// fails, or the wait for one, or the disk is gone: in the middle of a call, of which nobody
+// learns then what has become of it, or while a store is opened; records that are prepared and
+// settled, and stores that are emptied, are where that strikes most. The node is down then,
+// and comes back with what there is. Stores are closed, too, and are who they were
+// when they are opened.
+//
+// Copies of disks are made, while stores are open or closed. They are put back later, they
+// replace the disk of another node, and values are damaged so that they cannot be
+// read. A copy that was closed, and is put back where it was, looks as if nothing had happened:
+// that is promised to be found out when the store meets one of its own events, so
+// clients do not write there before that, unless it knows all that it had written; and only
+// where nothing is collected.
+//
+// What such a disk holds the model knows by the numbers of writes, see durable.go. So what is
+// there after a crash is compared with what must be, key by key, and the index with one made anew.
+// A store that is synced at each call loses nothing that a call had returned for. What any
+// other loses may come back from elsewhere; if no node that is there, up or down, has it, then
+// it may be gone, and nothing else may. A read must meet a write if enough owners have it when it
+// begins, and keep it.
 //
 // # The model
 //
@@ -114,6 +137,11 @@
 //   - every state, delta and novelty shows what the model says, and what a merge
 //     calls new is what was new;
 //   - no dot and no timestamp is issued twice;
+//   - a store goes on under its name if it was closed and its disk is the one that it was, and
+//     otherwise takes another one, once; and never for any other reason than that;
+//   - what a call has written is durable when it returns, where it says so; a store that was
+//     opened holds of each key what was written first, all up to some write, and is of the
+//     generation that belongs to it;
 //   - the bound of a bounded counter is never passed, whoever spends what: all that was
 //     taken away anywhere was added before; a replica is refused what the model says it
 //     lacks the rights for, and nothing else; in every state, all rights together are
@@ -134,11 +162,12 @@
 //     of one generation, rounds find no difference, and no deleted key is left that
 //     could be forgotten, nor a name that was retired;
 //   - what they hold is what all operations come to in the model, every acknowledged
-//     write and nothing else, except what was set aside; of a bounded counter, all rights together are what was
+//     write and nothing else, except what was set aside or lost with all disks that had it; of a bounded counter, all rights together are what was
 //     added less what was taken away.
 //
 // An update that was not acknowledged has happened nevertheless, at the replica that
-// took it, and so is in the final state as well. Not promised, and not checked: that
+// took it, and so is in the final state as well; if the disk failed in it, that shows when it
+// is opened. Not promised, and not checked: that
 // no effect is seen before its cause, across keys.
 //
 // # When a seed fails
@@ -166,7 +195,7 @@
 // and the effect of that on the model), what a reset takes away, what a state must show
 // by its marks, and how that is read from a state; its names in coverage_test.go, and
 // its model in model_test.go. A fault: a function in faults.go and its name in the
-// repertoire. A protocol: its driver beside replication.go, with timers by run.after and
+// repertoire, or for a disk one in mishaps.go. A protocol: its driver beside replication.go, with timers by run.after and
 // messages by run.call. An invariant: a name in violation.go, and run.fail where it
 // shows. Randomness comes from one of the streams of the run, and nothing may depend on
 // the order of a map.

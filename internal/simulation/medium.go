@@ -242,6 +242,11 @@ func (p *replica) checkIdentity(before vclock.ReplicaID) {
 	if sure && p.tries == 0 {
 		p.run.did("an identity kept")
 	}
+	if len(p.turned) > 0 && p.node.owner {
+		p.identities = slices.DeleteFunc(p.identities, func(o vclock.ReplicaID) bool { return o == id })
+		p.run.depart(p.node) // all that it was before
+		p.identities = nil
+	}
 	if !slices.Contains(p.identities, id) {
 		p.identities = append(p.identities, id)
 	}
