@@ -1,6 +1,7 @@
 package pebblestore
 
 import (
+	"cmp"
 	"flag"
 	"maps"
 	"math/rand/v2"
@@ -16,7 +17,15 @@ import (
 	"github.com/eventual-go/eventual/crdt/store"
 )
 
-var cuts = flag.Int("cuts", 200, "how many seeds of power cuts")
+var cuts = flag.Int("cuts", 0, "how many seeds of power cuts; if 0, as many as a test has time for")
+
+// seeds is how many a test takes.
+func seeds(normally int) int {
+	if testing.Short() {
+		normally = min(normally, 20)
+	}
+	return cmp.Or(*cuts, normally)
+}
 
 // A history is what was applied, one after another.
 type history struct {
@@ -32,7 +41,7 @@ type cut struct {
 	once          sync.Once
 	kept          *vfs.MemFS
 	least, atMost int64
-	history       *history
+	sure, tried   func() int64 // how much is durable, and was begun
 	configuration vfs.CrashCloneCfg
 }
 
@@ -48,9 +57,9 @@ func (c *cut) MaybeError(op errorfs.Op) error {
 
 func (c *cut) now() {
 	c.once.Do(func() {
-		c.least = c.history.durable.Load()
+		c.least = c.sure()
 		c.kept = c.disk.CrashClone(c.configuration)
-		c.atMost = c.history.started.Load()
+		c.atMost = c.tried()
 	})
 }
 
@@ -58,7 +67,7 @@ func (c *cut) now() {
 // in this order, and nothing is there in part. Blocks that were not synced are kept at random.
 func TestPowerCuts(t *testing.T) {
 	all := values(t)
-	for seed := range *cuts {
+	for seed := range seeds(200) {
 		rng := rand.New(rand.NewPCG(uint64(seed), 0))
 		disk, state := vfs.NewCrashableMem(), make(model)
 		for range 1 + rng.IntN(3) {
@@ -67,14 +76,21 @@ func TestPowerCuts(t *testing.T) {
 	}
 }
 
-// live opens the disk, which must show state, and writes to it until the power goes. It returns what is left.
-func live(t *testing.T, seed int, rng *rand.Rand, disk *vfs.MemFS, state model, values []string) (*vfs.MemFS, model) {
-	h := &history{states: []model{state}}
-	c := &cut{disk: disk, history: h, configuration: vfs.CrashCloneCfg{
+// newCut is one of a disk at one of its next writes.
+func newCut(seed int, rng *rand.Rand, disk *vfs.MemFS, writes int64) *cut {
+	c := &cut{disk: disk, configuration: vfs.CrashCloneCfg{
 		UnsyncedDataPercent: []int{0, 0, 30, 70, 100}[rng.IntN(5)],
 		RNG:                 rand.New(rand.NewPCG(uint64(seed), 1)),
 	}}
-	c.left.Store(int64(rng.IntN(120)))
+	c.left.Store(rng.Int64N(writes))
+	return c
+}
+
+// live opens the disk, which must show state, and writes to it until the power goes. It returns what is left.
+func live(t *testing.T, seed int, rng *rand.Rand, disk *vfs.MemFS, state model, values []string) (*vfs.MemFS, model) {
+	h := &history{states: []model{state}}
+	c := newCut(seed, rng, disk, 120)
+	c.sure, c.tried = h.durable.Load, h.started.Load
 	b := small(t, errorfs.Wrap(disk, c))
 	same(t, state, b, "", "")
 	for range rng.IntN(60) {
