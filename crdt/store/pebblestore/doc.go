@@ -41,10 +41,10 @@
 // its place, or opened elsewhere, by cp, rsync, tar or hard links, in whole or in part, in place or not. Each Open
 // leaves a mark that a copy cannot have, in a file and in the database. Renaming the folder does not change the place,
 // nor does a reboot. Three things change it without need, which is the safe side: changing the owner or the rights of
-// its file, a crash in the middle of Open, and file systems that number files anew at each mount (FUSE). An [Options.FS] whose files have no
-// numbers, as one in memory, has no place. What cannot be
-// told: a block device copied or put back as a whole, as snapshots of virtual machines are. Snapshots of btrfs and ZFS
-// can be told, but not if ZFS rolls one back in place.
+// its file, a crash in the middle of Open, and file systems that number files anew at each mount (FUSE). An
+// [Options.FS] whose files have no numbers, as one in memory, has no place. What cannot be told: a block device copied
+// or put back as a whole, as snapshots of virtual machines are. Snapshots of btrfs and ZFS can be told, but not if ZFS
+// rolls one back in place.
 //
 // # Costs
 //

@@ -2,6 +2,7 @@ package pebblestore
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/cockroachdb/pebble/v2"
 )
@@ -17,10 +18,11 @@ type FailedError struct {
 
 // Error implements error.
 func (e *FailedError) Error() string {
-	if e.Path == "" {
-		return fmt.Sprintf("pebblestore: failed for good: %s: %v", e.Op, e.Err)
+	what := e.Err.Error()
+	if !strings.Contains(what, e.Path) { // most file systems say it themselves
+		what = e.Path + ": " + what
 	}
-	return fmt.Sprintf("pebblestore: failed for good: %s %s: %v", e.Op, e.Path, e.Err)
+	return fmt.Sprintf("pebblestore: failed for good: %s: %s", e.Op, what)
 }
 
 // Unwrap returns e.Err.
