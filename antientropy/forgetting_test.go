@@ -228,6 +228,7 @@ func TestTrap26_WhoIsAwayIsNamedAndWaitedFor(t *testing.T) {
 		require.Equal(t, 2, w.store["b"].Index().Len(), "nothing is forgotten")
 		w.start("c")
 		w.settled(10*time.Second, 1, abc...)
+		time.Sleep(time.Second) // what was decided may have come to all before that is over which decided it
 		require.Empty(t, w.collection("a").HeldUp)
 
 		w.halt("c")
