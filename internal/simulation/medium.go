@@ -29,7 +29,7 @@ type medium struct {
 	pending pending
 	closed  closing
 	moved   bool // the disk is not where it was
-	cuts    int  // crashes
+	cuts    int  // crashes and damages
 	tries   int  // how often it could not be opened since
 	damaged map[string]bool
 	unaware *snapshot // that was put back, and cannot be told from what was there

@@ -19,7 +19,7 @@ type snapshot struct {
 	stands  string
 	tenure  uint32
 	closed  bool // the store was closed
-	cuts    int  // crashes until then
+	cuts    int  // crashes and damages until then
 	writes  int  // how many there had been, of all
 	until   int  // and when it was put back
 }
@@ -183,6 +183,7 @@ func damage(r *run, n *node) {
 	}
 	r.stop(n)
 	p := n.replica
+	p.cuts++ // what is damaged is written to under another name
 	values := p.disk.Keys(string(p.where(&ledger{})))
 	for range min(len(values), 1+r.mishaps.IntN(2)) {
 		at := values[r.mishaps.IntN(len(values))]
