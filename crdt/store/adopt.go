@@ -47,7 +47,11 @@ func (s *Store) Adopt(ctx context.Context, generation string) (aside iter.Seq2[s
 	next := &era{at: at, tenure: a.tenure + 1, base: a.base, rotation: a.rotation, arrivals: new(arrivals)}
 	next.writer = s.nextWriter(a.base)
 	err = s.turn(next, a.chain, func() error { return s.visitAll(s.table.all()) })
-	return func(yield func(string, []byte) bool) { s.yield(next.arrivals, yield) }, err
+	return func(yield func(string, []byte) bool) {
+		if s.yield(next.arrivals, yield) {
+			s.forgetTenure(a.tenure)
+		}
+	}, err
 }
 
 // met is the era of a store that has met others for the first time.

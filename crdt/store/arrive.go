@@ -106,14 +106,25 @@ func (a *arrivals) keep(e *entry) {
 	a.aside = append(a.aside, e)
 }
 
-// yield yields what was set aside, encoded. Nobody else has it any more.
-func (s *Store) yield(a *arrivals, yield func(key string, value []byte) bool) {
+// yield yields what was set aside, encoded. Nobody else has it any more. It reports whether that was all.
+func (s *Store) yield(a *arrivals, yield func(key string, value []byte) bool) (all bool) {
 	for _, e := range a.aside {
 		value, err := s.left(e)
 		if err == nil && len(value) > 0 && !yield(e.key, value) {
-			return
+			return false
 		}
 	}
+	return true
+}
+
+// forgetTenure takes what was set aside from the disk, after it was yielded. Where that fails, the next Open does it.
+func (s *Store) forgetTenure(tenure uint32) {
+	if s.disk == nil || s.begin() != nil {
+		return
+	}
+	defer s.end()
+	_ = s.dropTenure(spaceRow, tenure)
+	_ = s.dropTenure(spaceValue, tenure)
 }
 
 // left is what an entry holds that was set aside.

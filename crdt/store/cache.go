@@ -121,7 +121,7 @@ func (s *Store) warm(e *entry) error {
 	if err != nil {
 		return fmt.Errorf("store: read %q: %w", e.key, err)
 	}
-	e.value, e.cold = *value, false
+	e.value, e.cold, e.measured = *value, false, size
 	s.cache.admit(e, size)
 	return nil
 }

@@ -83,9 +83,11 @@ func (s *Store) put(b *batch, e *entry, delta []byte) error {
 		}
 		e.unsaved = false
 		s.cache.resize(e, len(whole))
+		e.measured = len(whole)
 		b.add(OpSet, b.key(spaceValue, e), whole)
 	} else {
 		s.cache.resize(e, e.size+len(delta))
+		s.measure(e)
 		b.add(OpJoin, b.key(spaceValue, e), delta)
 	}
 	hi, lo, err := e.value.Fingerprint(s.index.hash)
@@ -101,6 +103,19 @@ func (s *Store) put(b *batch, e *entry, delta []byte) error {
 		_, err = s.write(&batch{ops: b.ops[len(b.ops)-1:]}, false)
 	}
 	return err
+}
+
+// measure finds out how large the value of a locked entry is once the deltas since the last time may have doubled it: so
+// it costs O(delta), on average, and a value that does not grow is not taken for one that does.
+func (s *Store) measure(e *entry) {
+	const small = 1 << 10
+	if e.size < small+2*e.measured {
+		return
+	}
+	if whole, err := e.encode(nil); err == nil {
+		e.measured = len(whole)
+		s.cache.resize(e, len(whole))
+	}
 }
 
 // erase takes a key from the disk.

@@ -13,7 +13,7 @@ import (
 type hub struct {
 	mu    sync.Mutex
 	ended bool
-	keeps atomic.Bool // somebody wants deltas
+	keeps atomic.Bool             // somebody wants deltas
 	feeds atomic.Pointer[[]*feed] // replaced, never edited
 }
 

@@ -111,13 +111,18 @@ func (s *Store) mergeInto(key string, at stamp, in *crdt.Value) (novel []byte, c
 }
 
 // MergeAll merges many states, each as [Store.Merge] of its key would, in their order, and waits for the disk once. What
-// is refused concerns that key alone: errs has an error or nil for each, and novel what was new. Nothing has been
+// is refused concerns that key alone: errs has an error or nil for each, and novel what was new. There must be as many
+// states as keys, or all are refused. Nothing has been
 // acknowledged before all of it is durable.
 func (s *Store) MergeAll(ctx context.Context, keys []string, states [][]byte) (novel [][]byte, errs []error) {
 	if err := s.begin(); err != nil {
 		return make([][]byte, len(keys)), all(make([]error, len(keys)), err)
 	}
 	defer s.end()
+	if len(states) != len(keys) {
+		err := fmt.Errorf("store: merge: %d keys and %d states", len(keys), len(states))
+		return make([][]byte, len(keys)), all(make([]error, len(keys)), err)
+	}
 	return s.mergeAll(ctx, keys, states)
 }
 

@@ -92,3 +92,52 @@ func TestAfterACrashAStoreIsSomebodyElse(t *testing.T) {
 	add(t, s, "n", 2)
 	require.EqualValues(t, 7, total(t, s, "n"))
 }
+
+// A hot key is counted as large as it is, and not as all that was ever added to it.
+func TestTheCacheKnowsHowLargeAValueIs(t *testing.T) {
+	h := newHost("a")
+	s := h.open(t)
+	for range 2000 {
+		add(t, s, "hot", 1)
+	}
+	require.Less(t, s.Stats().CachedBytes, int64(3000))
+	require.NoError(t, s.Close())
+}
+
+// What an emptied store held is on disk until it was yielded.
+func TestWhatWasSetAsideIsOnDiskUntilItIsYielded(t *testing.T) {
+	h := newHost("a")
+	h.cfg.Cache = 1
+	s := h.open(t)
+	_, err := s.Adopt(t.Context(), "")
+	require.NoError(t, err)
+	for i := range 10 {
+		add(t, s, fmt.Sprint(i), 1)
+	}
+	generation := append(make([]byte, 7), 9)
+	aside, err := s.Adopt(t.Context(), string(append(generation, make([]byte, 8)...)))
+	require.NoError(t, err)
+	require.Zero(t, s.Len())
+	require.Len(t, h.disk.Keys("v"), 10)
+	n := 0
+	for _, value := range aside {
+		require.NotEmpty(t, value)
+		n++
+	}
+	require.Equal(t, 10, n)
+	require.Empty(t, h.disk.Keys("v"))
+	require.Empty(t, h.disk.Keys("f"))
+	add(t, s, "new", 1)
+	require.NoError(t, s.Close())
+	s = h.open(t)
+	require.Equal(t, 1, s.Len())
+}
+
+func TestMergeAllWantsAStateForEachKey(t *testing.T) {
+	s := named("s")
+	novel, errs := s.MergeAll(t.Context(), []string{"a", "b"}, [][]byte{add(t, named("o"), "a", 1)})
+	require.Len(t, novel, 2)
+	require.Error(t, errs[0])
+	require.Error(t, errs[1])
+	require.Zero(t, s.Len())
+}

@@ -54,6 +54,7 @@ type entry struct {
 	rotation uint32           // of the identity that writer is of
 	writer   vclock.ReplicaID // zero until it is written to locally
 	size     int              // of the encoded value, about, as the cache counts it
+	measured int              // what it was when it was known
 	value    crdt.Value
 }
 

@@ -21,7 +21,8 @@ type Config struct {
 	// in another store or process, because a store in memory forgets which events
 	// it numbered: use [vclock.NewReplicaID] at each start, and [vclock.Named] only
 	// where a store lives as long as all that it wrote (a test).
-	// If zero, vclock.NewReplicaID("replica").
+	// If zero, vclock.NewReplicaID("replica"). On disk ([Open]) it only names the store: in an empty backend it begins
+	// under an identity that nobody ever had.
 	Replica vclock.ReplicaID
 
 	// Kinds are the types that values may have. All replicas of a cluster need the
