@@ -72,7 +72,8 @@ func (k Kind) String() string {
 // All replicas of a system should have one table: a value with a kind that is not in it is refused whole.
 type Kinds struct {
 	byTag  map[uint64]*kindDef
-	blanks []component // one of each kind, in the order in which they were added
+	own    [firstFreeTag]*kindDef // those of byTag that are of this package
+	blanks []component            // one of each kind, in the order in which they were added
 }
 
 // NewKinds returns a table of kinds. It fails if a tag is 0, or is below 64 and not that of the same type in
@@ -82,6 +83,7 @@ func NewKinds(kinds ...Kind) (*Kinds, error) { return new(Kinds).With(kinds...) 
 // With returns a table that has further kinds besides those of k. It fails as [NewKinds] does.
 func (k *Kinds) With(kinds ...Kind) (*Kinds, error) {
 	all := &Kinds{byTag: make(map[uint64]*kindDef), blanks: slices.Clone(k.blanks)}
+	all.own = k.own
 	maps.Copy(all.byTag, k.byTag)
 	for _, kind := range kinds {
 		if kind.Tag() == 0 {
@@ -111,8 +113,22 @@ func (k *Kinds) add(def *kindDef) error {
 		}
 	}
 	k.byTag[def.tag] = def
+	if def.tag < firstFreeTag {
+		k.own[def.tag] = def
+	}
 	k.blanks = append(k.blanks, def.blank)
 	return nil
+}
+
+// has reports whether a kind is in the table, be it as one that was made apart from that.
+func (k *Kinds) has(def *kindDef) bool {
+	var mine *kindDef
+	if def.tag < firstFreeTag {
+		mine = k.own[def.tag]
+	} else {
+		mine = k.byTag[def.tag]
+	}
+	return mine == def || mine != nil && mine.typ == def.typ
 }
 
 // kindOf returns the kind that k has for the type P. It looks at one after the other, which takes less than a hash of

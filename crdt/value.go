@@ -34,45 +34,36 @@ func (v *Value) list() []component {
 //
 //	counter, ok := crdt.Component[*crdt.PNCounter](kinds, v)
 func Component[P State[P]](k *Kinds, v *Value) (state P, ok bool) {
-	def, err := kindOf[P](k)
-	if err != nil {
-		return state, false
-	}
-	return stateOf[P](v, def)
-}
-
-// Ensure returns the state of type P in v, and puts in an empty one if there is none. It is the state itself,
-// not a copy. It fails with an [*UnknownKindError] if k has no kind for P.
-func Ensure[P State[P]](k *Kinds, v *Value) (state P, err error) {
-	def, err := kindOf[P](k)
-	if err != nil {
-		return state, err
-	}
-	if state, ok := stateOf[P](v, def); ok {
-		return state, nil
-	}
-	i, found := v.search(def.tag)
-	if found { // of another type, so of another table
-		return state, &UnknownKindError{Type: reflect.TypeFor[P]()}
-	}
-	v.parts = slices.Insert(v.parts, i, def.fresh())
-	state, _ = stateOf[P](v, def)
-	return state, nil
-}
-
-// stateOf returns the state of type P in v, if it is of that kind.
-func stateOf[P State[P]](v *Value, def *kindDef) (state P, ok bool) {
 	for _, c := range v.list() {
-		if b, ok := c.(*boxed[P]); ok && b.def.tag == def.tag {
+		if b, ok := c.(*boxed[P]); ok && k.has(b.def) {
 			return b.state, true
 		}
 	}
 	return state, false
 }
 
+// Ensure returns the state of type P in v, and puts in an empty one if there is none. It is the state itself,
+// not a copy. It fails with an [*UnknownKindError] if k has no kind for P.
+func Ensure[P State[P]](k *Kinds, v *Value) (state P, err error) {
+	if state, ok := Component[P](k, v); ok {
+		return state, nil
+	}
+	def, err := kindOf[P](k)
+	if err != nil {
+		return state, err
+	}
+	i, found := v.search(def.tag)
+	if found { // of another type, so of another table
+		return state, &UnknownKindError{Type: reflect.TypeFor[P]()}
+	}
+	v.parts = slices.Insert(v.parts, i, def.fresh())
+	state, _ = Component[P](k, v)
+	return state, nil
+}
+
 // Wrap returns a value that holds state, a delta for instance. It is the state itself, not a copy; from a nil
-// state comes an empty value. It fails with an [*UnknownKindError] if k has no kind for P. See [Append] for the wire form
-// alone.
+// state comes an empty value. It fails with an [*UnknownKindError] if k has no kind for P. See [Kinds.Append] for the
+// wire form alone.
 func Wrap[P State[P]](k *Kinds, state P) (*Value, error) {
 	def, err := kindOf[P](k)
 	if err != nil {
