@@ -148,7 +148,7 @@ func (p *replica) merged(l *ledger, in shadow, novel []byte) {
 		return
 	}
 	p.checkGuard(l, part)
-	if p.run.calm && !part.empty() && l.covers(l.aside, part) {
+	if p.run.calm && !part.empty() && l.covers(l.join(l.aside, mine), part) {
 		p.run.stirred()
 	}
 	p.set(l, l.join(mine, in))
