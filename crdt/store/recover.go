@@ -96,10 +96,11 @@ func (s *Store) dropTenure(space byte, tenure uint32) error {
 	return err
 }
 
-// readRows has an entry for each key on disk.
+// readRows has an entry for each key on disk. Where rows cannot be read, the others that follow may not be found either:
+// all of them are made again from the values.
 func (s *Store) readRows(tenure uint32) error {
 	now := s.now()
-	return s.disk.backend.Scan(appendKey(nil, spaceRow, tenure, ""), nil, func(key, value []byte) error {
+	err := s.disk.backend.Scan(appendKey(nil, spaceRow, tenure, ""), nil, func(key, value []byte) error {
 		r, ok := decodeRow(value)
 		if !ok {
 			s.index.doubt.Store(true) // the row is made again from the value
@@ -112,6 +113,11 @@ func (s *Store) readRows(tenure uint32) error {
 		}
 		return nil
 	})
+	if errors.Is(err, ErrDamaged) {
+		s.index.doubt.Store(true)
+		return nil
+	}
+	return err
 }
 
 // restore adds the entry of a key that is on disk.
