@@ -3,7 +3,6 @@ package pebblestore
 import (
 	"math/rand/v2"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,7 +19,6 @@ type listener struct {
 	mu     sync.Mutex
 	lines  []line
 	states []state
-	cut    atomic.Bool
 }
 
 // A state is what a store was, that was written to by one goroutine, when so many lines were told.
