@@ -1,6 +1,7 @@
 package store
 
 import (
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -195,8 +196,13 @@ func (s *Store) force(ops ...Op) error {
 	return nil
 }
 
-// clockLease is how far ahead of the stamps the moment is that is written down. A store that is opened begins there.
-const clockLease = int64(time.Second)
+// A store that is opened begins to stamp at the moment that is written down. It is so far ahead of the physical clock,
+// or of the stamps if they are ahead of it already: only a little then, or a store that crashes again and again would be
+// further ahead each time, until nobody takes its stamps.
+const (
+	clockLease = int64(time.Second)
+	clockStep  = int64(10 * time.Millisecond)
+)
 
 // coverClock writes down a moment that is later than all stamps so far, before any of them is written.
 func (s *Store) coverClock() error {
@@ -210,7 +216,7 @@ func (s *Store) coverClock() error {
 	if last <= d.floor.Load() {
 		return nil
 	}
-	floor := last + min(clockLease, 1<<63-1-last)
+	floor := max(later(last, clockStep), later(s.now().UnixNano(), clockLease))
 	b := newBatch()
 	defer b.release()
 	b.add(OpSet, []byte{spaceClock}, appendMoment(nil, floor))
@@ -220,6 +226,9 @@ func (s *Store) coverClock() error {
 	d.floor.Store(floor)
 	return nil
 }
+
+// later is a moment after another, or the last there is.
+func later(wall, by int64) int64 { return wall + min(by, math.MaxInt64-max(wall, 0)) }
 
 // syncSoon has what was written synced after a while, once.
 func (s *Store) syncSoon() {
