@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync"
 
 	"github.com/eventual-go/eventual/crdt"
@@ -53,6 +54,9 @@ func (h *hand) next() step {
 		st.Do, st.Key = "assign", fmt.Sprint("r", h.rng.IntN(2))
 	case n < 18:
 		st.Do = "batch"
+		if h.rng.IntN(2) == 0 { // over several blocks of a file
+			st.Element += strings.Repeat(".", h.rng.IntN(6000))
+		}
 	case n < 19:
 		st.Do = "wipe"
 	default:
