@@ -54,8 +54,8 @@ func (h *hand) next() step {
 		st.Do, st.Key = "assign", fmt.Sprint("r", h.rng.IntN(2))
 	case n < 18:
 		st.Do = "batch"
-		if h.rng.IntN(2) == 0 { // over several blocks of a file
-			st.Element += strings.Repeat(".", h.rng.IntN(6000))
+		if h.rng.IntN(4) == 0 { // over several blocks of a file
+			st.Element += strings.Repeat(".", h.rng.IntN(20_000))
 		}
 	case n < 19:
 		st.Do = "wipe"
