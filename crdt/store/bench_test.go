@@ -11,7 +11,10 @@ import (
 	"github.com/eventual-go/eventual/vclock"
 )
 
-const benchKeys = 1 << 14
+const (
+	benchKeys   = 1 << 14
+	benchStride = 7919 // from one key to the next, so that they are in no order
+)
 
 func benchNames() []string {
 	names := make([]string, benchKeys)
@@ -22,46 +25,30 @@ func benchNames() []string {
 }
 
 // BenchmarkCounter puts a counter update beside the least that a concurrent map
-// can do: a sharded map of ints under mutexes.
+// can do: a sharded map of ints under mutexes. In Ratio they take turns, so that
+// the ratio holds on a machine that is busy; see turns.
 func BenchmarkCounter(b *testing.B) {
 	names := benchNames()
-	b.Run("map", func(b *testing.B) {
-		m := newPlainMap()
-		for _, name := range names {
-			m.add(name, 1)
-		}
-		b.ReportAllocs()
-		for i := 0; b.Loop(); i++ {
-			m.add(names[i%benchKeys], 1)
-		}
-	})
-	b.Run("store", func(b *testing.B) {
-		s := store.New(store.Config{Replica: vclock.Named("bench")})
-		for _, name := range names {
-			add(b, s, name, 1)
-		}
-		b.ReportAllocs()
-		for i := 0; b.Loop(); i++ {
-			increment(s, names[i%benchKeys])
-		}
-	})
-	b.Run("map parallel", func(b *testing.B) {
-		m := newPlainMap()
-		b.ReportAllocs()
-		b.RunParallel(func(pb *testing.PB) {
-			for i := 0; pb.Next(); i++ {
-				m.add(names[i%benchKeys], 1)
+	m, s := newPlainMap(), store.New(store.Config{Replica: vclock.Named("bench")})
+	plain := func(i int) { m.add(names[i*benchStride%benchKeys], 1) }
+	counter := func(i int) { increment(s, names[i*benchStride%benchKeys]) }
+	for i := range names {
+		plain(i)
+		counter(i)
+	}
+	for _, c := range []struct {
+		name  string
+		write func(i int)
+	}{{"map", plain}, {"store", counter}} {
+		b.Run(c.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				c.write(i)
 			}
 		})
-	})
-	b.Run("store parallel", func(b *testing.B) {
-		s := store.New(store.Config{Replica: vclock.Named("bench")})
-		b.ReportAllocs()
-		b.RunParallel(func(pb *testing.PB) {
-			for i := 0; pb.Next(); i++ {
-				increment(s, names[i%benchKeys])
-			}
-		})
+	}
+	b.Run("Ratio", func(b *testing.B) {
+		forWriters(b, func(b *testing.B, writers int) { turns(b, writers, "map", plain, counter) })
 	})
 }
 
@@ -94,20 +81,38 @@ func (m *plainMap) add(key string, n int) {
 	sh.m[key] += n
 }
 
-// BenchmarkSetOf10 replaces one element of a set of ten.
-func BenchmarkSetOf10(b *testing.B) {
+// BenchmarkSet puts an element anew, in sets of ten and in one of a million, whose
+// index was asked for before.
+func BenchmarkSet(b *testing.B) {
 	names := benchNames()
-	s := store.New(store.Config{Replica: vclock.Named("bench")})
-	for _, name := range names {
-		insert(b, s, name, "0", "1", "2", "3", "4", "5", "6", "7", "8", "9")
-	}
-	elements := []string{"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"}
-	b.ReportAllocs()
-	for i := 0; b.Loop(); i++ {
-		_, _ = store.Update(s, names[i%benchKeys], func(c *crdt.ORSet[string], by store.Writer) *crdt.ORSet[string] {
-			return c.Add(by.Replica, elements[i%10])
+	put := func(s *store.Store, key, element string) {
+		_, _ = store.Update(s, key, func(c *crdt.ORSet[string], by store.Writer) *crdt.ORSet[string] {
+			return c.Add(by.Replica, element)
 		})
 	}
+	b.Run("of=10", func(b *testing.B) {
+		s := store.New(store.Config{Replica: vclock.Named("bench")})
+		elements := []string{"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"}
+		for _, name := range names {
+			insert(b, s, name, elements...)
+		}
+		s.Index()
+		forWriters(b, func(b *testing.B, writers int) {
+			rate(b, writers, func(i int) { put(s, names[i*benchStride%benchKeys], elements[i%10]) })
+		})
+	})
+	b.Run("of=1000000", func(b *testing.B) {
+		s := store.New(store.Config{Replica: vclock.Named("bench")})
+		elements := make([]string, 1_000_000)
+		for i := range elements {
+			elements[i] = "element/" + strconv.Itoa(i)
+		}
+		insert(b, s, "all", elements...)
+		s.Index()
+		forWriters(b, func(b *testing.B, writers int) {
+			rate(b, writers, func(i int) { put(s, "all", elements[i*benchStride%len(elements)]) })
+		})
+	})
 }
 
 // BenchmarkMerge takes in one counter's delta.
