@@ -33,10 +33,11 @@ func Open(cfg Config, b Backend) (*Store, error) {
 	s := newStore(cfg)
 	s.disk = &disk{backend: b, place: b.Place(), each: cfg.Sync == 0, every: max(0, cfg.Sync)}
 	s.cache.limit = cmp.Or(max(0, cfg.Cache), 64<<20)
-	if err := s.recover(cfg.Replica); err != nil {
+	err := s.recover(cfg.Replica)
+	s.reports.deliver()
+	if err != nil {
 		return nil, fmt.Errorf("store: open: %w", err)
 	}
-	s.reports.deliver()
 	return s, nil
 }
 
