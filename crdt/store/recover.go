@@ -99,7 +99,8 @@ func (s *Store) dropTenure(space byte, tenure uint32) error {
 // readRows has an entry for each key on disk. Where rows cannot be read, the others that follow may not be found either:
 // all of them are made again from the values.
 func (s *Store) readRows(tenure uint32) error {
-	now := s.now()
+	now, tree := s.now(), s.index.tree
+	var states filling
 	err := s.disk.backend.Scan(appendKey(nil, spaceRow, tenure, ""), nil, func(key, value []byte) error {
 		r, ok := decodeRow(value)
 		if !ok {
@@ -109,10 +110,11 @@ func (s *Store) readRows(tenure uint32) error {
 		e.tenure = tenure
 		s.queue(e)
 		if !r.fingerprint.IsZero() {
-			s.index.tree.Set(e.key, r.fingerprint)
+			states.add(tree.Hasher(), e, r.fingerprint)
 		}
 		return nil
 	})
+	states.pour(tree)
 	if errors.Is(err, ErrDamaged) {
 		s.index.doubt.Store(true)
 		return nil
