@@ -57,15 +57,17 @@ func TestZeroOfTypesThatAreNotOfThisPackage(t *testing.T) {
 	assert.True(t, c.IsZero(), "that of the set in it")
 	assert.False(t, isZero(&c))
 
-	_, err := crdt.IsZero(crdt.Standard(), &c)
-	assert.ErrorAs(t, err, new(*crdt.UnknownKindError))
-	_, err = crdt.IsZero[*composed](crdt.Standard(), nil)
-	assert.ErrorAs(t, err, new(*crdt.UnknownKindError))
+	for _, unknown := range []*composed{&c, nil} {
+		zero, err := crdt.IsZero(crdt.Standard(), unknown)
+		assert.ErrorAs(t, err, new(*crdt.UnknownKindError))
+		assert.False(t, zero)
+	}
 	broken, err := crdt.NewKinds(crdt.NewKind[unwell](64, "unwell"))
 	require.NoError(t, err)
-	_, err = crdt.IsZero(broken, &unwell{ill: true})
+	zero, err := crdt.IsZero(broken, &unwell{ill: true})
 	assert.ErrorIs(t, err, errRefused)
-	zero, err := crdt.IsZero(broken, &unwell{})
+	assert.False(t, zero)
+	zero, err = crdt.IsZero(broken, &unwell{})
 	assert.True(t, zero)
 	assert.NoError(t, err)
 }
