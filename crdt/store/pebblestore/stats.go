@@ -22,14 +22,19 @@ func (b *Backend) Stats() Stats {
 		return Stats{}
 	}
 	m := b.db.Metrics()
-	total := m.Total()
+	var flushed, compacted uint64 // Pebble's own total counts what is logged as flushed
+	for i := range m.Levels {
+		l := &m.Levels[i]
+		flushed += l.TableBytesFlushed + l.BlobBytesFlushed
+		compacted += l.TableBytesCompacted + l.BlobBytesCompacted
+	}
 	return Stats{
 		Disk:      int64(m.DiskSpaceUsage()),
 		Memory:    int64(m.MemTable.Size) + m.BlockCache.Size,
 		Applied:   int64(m.WAL.BytesIn),
 		Logged:    int64(m.WAL.BytesWritten),
-		Flushed:   int64(total.TableBytesFlushed + total.BlobBytesFlushed),
-		Compacted: int64(total.TableBytesCompacted + total.BlobBytesCompacted),
+		Flushed:   int64(flushed),
+		Compacted: int64(compacted),
 	}
 }
 
