@@ -9,7 +9,7 @@ import (
 
 // A filling is what a tree is going to hold that is made from all rows. They come in the order of their keys, so each
 // would go to another leaf than the one before, and move what lies there. In the order of positions they are appended to
-// leaves that are at hand, which takes a fraction of the time.
+// leaves that are at hand, which takes less time.
 type filling []filed
 
 type filed struct {
