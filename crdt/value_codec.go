@@ -21,7 +21,7 @@ func (v *Value) AppendBinary(b []byte) ([]byte, error) {
 			return b, err
 		}
 	}
-	return f.end(), nil
+	return f.end(b), nil
 }
 
 // Append appends the wire form of a [Value] that holds state and nothing else: that of [Wrap], without making one. So it
@@ -36,7 +36,7 @@ func (k *Kinds) Append(b []byte, state encoding.BinaryAppender) ([]byte, error) 
 	if err != nil {
 		return b, err
 	}
-	return f.end(), nil
+	return f.end(b), nil
 }
 
 // valueFields is the array of tags and states that a value is, while it is written.
@@ -62,10 +62,10 @@ func (f valueFields) with(def *kindDef, state encoding.BinaryAppender) (valueFie
 	return valueFields{b: wire.EndBytes(b, at), at: f.at, n: f.n + 1}, nil
 }
 
-// end returns the bytes, which are as they were if nothing came.
-func (f valueFields) end() []byte {
+// end returns the bytes, and those that were there before if nothing came.
+func (f valueFields) end(before []byte) []byte {
 	if f.n == 0 {
-		return f.b[:f.at-1]
+		return before
 	}
 	return wire.EndArray(f.b, f.at, 2*f.n)
 }

@@ -50,7 +50,7 @@ func (s *Store) arrive(e *entry) (*era, error) {
 		s.setAside(a, e)
 		return nil, nil
 	}
-	if err := s.warm(e); err != nil {
+	if err := s.warm(a, e); err != nil {
 		e.mu.Unlock()
 		return nil, err
 	}
@@ -91,9 +91,8 @@ func (s *Store) setAside(a *era, e *entry) {
 // remove takes a locked entry out, and tells so if it had anything to show.
 func (s *Store) remove(e *entry) {
 	live := e.live.Load()
-	if !e.cold {
-		s.cache.dismiss(e)
-	}
+	s.cache.forget(e)
+	s.deadlines.set(e.key, 0)
 	s.table.drop(e)
 	if live {
 		s.hub.publish(e.key, stamp{}, nil, false)
@@ -138,7 +137,7 @@ func (s *Store) left(e *entry) ([]byte, error) {
 	if !e.cold {
 		return e.value.AppendBinary(nil)
 	}
-	v, _, _ := s.read(e) // of what is damaged, as much as can be read
+	v, _, _, _ := s.read(e) // of what is damaged, as much as can be read
 	return v.AppendBinary(nil)
 }
 

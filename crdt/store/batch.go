@@ -17,6 +17,7 @@ type step struct {
 	key    string
 	remove bool
 	whole  bool // it must be possible to reset the value
+	dates  bool // it sets when the key ends
 	known  func(k *crdt.Kinds) error
 	change func(s *Store, e *entry, a *era) (delta []byte, err error)
 }
@@ -193,7 +194,7 @@ func (s *Store) applyBatch(b *Batch, keys []string) (_ Delta, c Commit, err erro
 	var failed error
 	for _, st := range b.steps {
 		i := g.find(st.key)
-		if e := g.entries[i]; !g.begun[i] && e.deadline.Load() != 0 && e.expired(s.now()) {
+		if e := g.entries[i]; !st.dates && e.deadline.Load() != 0 && e.expired(s.now()) {
 			g.begun[i] = true
 			delta, err := s.revive(e)
 			if err != nil {
@@ -209,6 +210,9 @@ func (s *Store) applyBatch(b *Batch, keys []string) (_ Delta, c Commit, err erro
 		}
 		if len(delta) > 0 {
 			g.deltas[i] = append(g.deltas[i], delta)
+		}
+		if s.dates {
+			s.dated(g.entries[i])
 		}
 	}
 	g.done = true

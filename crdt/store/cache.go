@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -23,6 +24,7 @@ type cache struct {
 	mu   sync.Mutex
 	ring []*entry // whose values may be in memory, each once
 	hand int
+	gone atomic.Int64 // entries in the ring that were taken out of the table, about
 }
 
 // valueOverhead is what a value is counted beside its encoded size.
@@ -64,8 +66,39 @@ func (c *cache) dismiss(e *entry) {
 	e.size = 0
 }
 
+// forget notes that a locked entry is taken out of the table. Once there are many of them the ring is cleared of them.
+func (c *cache) forget(e *entry) {
+	if !e.cold {
+		c.dismiss(e)
+	}
+	if e.ringed {
+		c.gone.Add(1)
+	}
+}
+
+// sweep takes the entries that are gone out of the ring, if they are many. No lock is held.
+func (c *cache) sweep() {
+	const few = 64
+	if c.gone.Load() < few || !c.mu.TryLock() {
+		return
+	}
+	defer c.mu.Unlock()
+	if c.gone.Load() < int64(len(c.ring)/2) {
+		return
+	}
+	c.gone.Store(0)
+	c.ring = slices.DeleteFunc(c.ring, func(e *entry) bool {
+		if !e.mu.TryLock() {
+			return false
+		}
+		defer e.mu.Unlock()
+		return e.gone
+	})
+}
+
 // trim gives values up until the rest is within the limit, or all have had their chance. No lock is held.
 func (c *cache) trim(s *Store) {
+	c.sweep()
 	if c.bytes.Load() <= c.limit || !c.mu.TryLock() {
 		return
 	}
@@ -104,7 +137,7 @@ func (c *cache) turn(s *Store, e *entry) (leaves bool) {
 }
 
 // warm reads the value of a locked entry if it is not in memory.
-func (s *Store) warm(e *entry) error {
+func (s *Store) warm(a *era, e *entry) error {
 	if s.disk == nil {
 		return nil
 	}
@@ -114,39 +147,43 @@ func (s *Store) warm(e *entry) error {
 		return nil
 	}
 	s.cache.misses.Add(1)
-	value, size, err := s.read(e)
+	value, size, piled, err := s.read(e)
 	if errors.Is(err, ErrDamaged) {
-		return s.salvage(e, value, err)
+		return s.salvage(a, e, value, err)
 	}
 	if err != nil {
 		return fmt.Errorf("store: read %q: %w", e.key, err)
 	}
 	e.value, e.cold, e.measured = *value, false, size
 	s.cache.admit(e, size)
-	return nil
+	if piled {
+		_, err = s.save(e, nil, false)
+	}
+	return err
 }
 
-// read returns what there is on disk of a locked entry. With an ErrDamaged it is what could be read of it.
-func (s *Store) read(e *entry) (value *crdt.Value, size int, err error) {
+// read returns what there is on disk of a locked entry, and whether it lies there in several parts, which another
+// version could not join. With an ErrDamaged it is what could be read of it.
+func (s *Store) read(e *entry) (value *crdt.Value, size int, piled bool, err error) {
 	value = new(crdt.Value)
 	b := newBatch()
 	defer b.release()
 	stored, err := s.disk.backend.Get(b.key(spaceValue, e))
 	if err != nil {
-		return value, 0, err
+		return value, 0, false, err
 	}
 	v, encoded, damaged, err := s.decode(stored)
 	switch {
 	case beyond(err):
-		return value, len(encoded), err
+		return value, len(encoded), false, err
 	case len(stored) == 0:
-		return v, 0, s.mustBeEmpty(b, e)
+		return v, 0, false, s.mustBeEmpty(b, e)
 	case err != nil:
-		return value, len(encoded), fmt.Errorf("%w: %w", ErrDamaged, err)
+		return value, len(encoded), false, fmt.Errorf("%w: %w", ErrDamaged, err)
 	case damaged:
-		return v, len(encoded), fmt.Errorf("%w: a part of it did not decode", ErrDamaged)
+		return v, len(encoded), false, fmt.Errorf("%w: a part of it did not decode", ErrDamaged)
 	}
-	return v, len(encoded), nil
+	return v, len(encoded), bytes.HasPrefix(stored, pileMark), nil
 }
 
 // decode returns the value in what is stored, and whether a part of it was left out.
@@ -179,9 +216,9 @@ func (s *Store) mustBeEmpty(b *batch, e *entry) error {
 
 // salvage goes on with what could be read of a locked entry. What is lost was numbered, so from now on this key is
 // written to under a name of its own.
-func (s *Store) salvage(e *entry, value *crdt.Value, damage error) error {
+func (s *Store) salvage(a *era, e *entry, value *crdt.Value, damage error) error {
 	e.value, e.cold = *value, false
-	e.writer, e.rotation = s.fresh(), s.era.Load().rotation
+	e.writer, e.rotation = s.fresh(), a.rotation
 	s.cache.admit(e, 0)
 	s.damages.Add(1)
 	key := e.key

@@ -147,7 +147,8 @@ func inspecting(key string, err error) error {
 // reread returns the value of a locked entry as its bytes have it: on disk, and in memory if there is no disk.
 func (s *Store) reread(e *entry) (v *crdt.Value, size int, err error) {
 	if s.disk != nil {
-		return s.read(e)
+		v, size, _, err = s.read(e)
+		return v, size, err
 	}
 	b, err := e.encode(nil)
 	if err != nil {
@@ -252,7 +253,7 @@ func (s *Store) present(e *entry) (merkle.Fingerprint, error) {
 // mend has the fingerprint of a key made again. What is damaged is read for that as any use of it does.
 func (s *Store) mend(key string) error {
 	if s.disk != nil {
-		return s.reindex(key)
+		return s.reindexInside(key)
 	}
 	e, _, err := s.lookup(key)
 	if e == nil || err != nil {

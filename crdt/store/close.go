@@ -5,18 +5,24 @@ import "errors"
 // Close ends the store: calls that are under way come to their end, later ones fail with [ErrClosed], ranges over what
 // happens ([Store.Watch], [Store.Updates]) end, and what was written is durable. It says in the backend that the identity
 // is free again, and closes it. An error says that not all of that could be done; what was acknowledged is on disk as far as
-// Config.Sync says. A second Close does nothing. A store in memory may be closed, too, and has nothing to lose by it but itself.
+// Config.Sync says. A second Close waits for the first, and returns what that did. A store in memory may be closed, too, and has nothing to lose by it but itself.
 func (s *Store) Close() error {
+	s.life.closing.Do(func() { s.life.closed = s.shut() })
+	s.reports.deliver()
+	return s.life.closed
+}
+
+// shut closes the store for the first time.
+func (s *Store) shut() error {
 	first, why := s.stop()
 	s.hub.end()
-	if s.disk == nil || !s.life.closing.CompareAndSwap(false, true) {
+	if s.disk == nil {
 		return nil
 	}
 	s.disk.quiet()
 	if first {
 		why = s.farewell()
 	}
-	s.reports.deliver()
 	return errors.Join(why, s.disk.backend.Close())
 }
 

@@ -34,7 +34,8 @@
 // A store in memory forgets everything with its process, the events that it
 // numbered included, so its replica identity must end with it too: see
 // [Config.Replica]. One on disk ([Open]) keeps all of it, and its identity as long as it can be sure of it; package
-// crdt/store/pebblestore is a disk. A write costs what it adds, whatever the key holds, also there. [Config.Sync] says
+// crdt/store/pebblestore is a disk. A write to the disk is what it adds, whatever the
+// key holds; of a key that is not in memory the value is read before. [Config.Sync] says
 // what a crash may take away.
 //
 // What another store lacks of a large value can be loaded in place of the whole, by what

@@ -16,7 +16,7 @@ import (
 // the key's state and travels with it ([crdt.Expiry]): of deadlines set concurrently the one set last stays.
 //
 // From the deadline on, by its own clock, a store shows nothing of the key: [View] and [Store.Keys] are without it, and an
-// [Update] of it begins anew, without a deadline. The state, and so the index, stays what it was, however the clocks of
+// [Update] of it, whatever that does, takes what is left of it away and begins anew, without a deadline. The state, and so the index, stays what it was, however the clocks of
 // replicas differ, until [Store.Sweep] deletes the key some time later. What another replica has written meanwhile, or
 // a deadline that was put off elsewhere in the last moment, is not lost by that: with the
 // new deadline the key is there again, with all that was not swept.
@@ -70,11 +70,13 @@ func (s *Store) date(e *entry, a *era, at time.Time) (delta []byte, err error) {
 	return encodeDelta(s.kinds, by, x.Set(at, by.Stamp()))
 }
 
-// Expire adds a deadline to a batch: what [Store.Expire] does.
+// Expire adds a deadline to a batch: what [Store.Expire] does. So a key that has ended is there again, with what it had,
+// and what is put after that is added to it.
 func (b *Batch) Expire(key string, at time.Time) {
 	b.steps = append(b.steps, step{
 		key:   key,
 		whole: true,
+		dates: true,
 		known: known[*crdt.Expiry],
 		change: func(s *Store, e *entry, a *era) ([]byte, error) {
 			return s.date(e, a, at)
@@ -101,7 +103,7 @@ func (s *Store) Deadline(key string) (at time.Time, ok bool, err error) {
 }
 
 // Sweep deletes the keys that have ended, unless their deadline has passed for less than Config.Grace, and returns how
-// many there were. All replicas sweep, each for itself: what they do is the same, and merges into one. A loop of package
+// many there were; those that cannot be read wait for the next time. All replicas sweep, each for itself: what they do is the same, and merges into one. A loop of package
 // antientropy calls it once each interval. It costs O(keys swept · log n).
 //
 // Errors: ctx's; those of a disk ([Open]).
@@ -111,14 +113,21 @@ func (s *Store) Sweep(ctx context.Context) (swept int, err error) {
 	}
 	defer s.end()
 	due := s.now().Add(-s.grace)
+	var failed []string
+	defer func() {
+		for _, key := range failed { // next time
+			s.deadlines.set(key, deadlineOf(due))
+		}
+	}()
 	for ctx.Err() == nil {
 		key, ok := s.deadlines.pop(deadlineOf(due))
 		if !ok {
-			return swept, nil
-		}
-		gone, err := s.sweep(key, due)
-		if err != nil {
 			return swept, err
+		}
+		gone, wrong := s.sweep(key, due)
+		if wrong != nil {
+			failed = append(failed, key)
+			err = cmp.Or(err, wrong)
 		}
 		if gone {
 			swept++
@@ -135,9 +144,8 @@ func (s *Store) sweep(key string, due time.Time) (gone bool, err error) {
 	}
 	done := true
 	defer func() { s.leave(e, done, true) }()
-	e.queued = 0
 	if !e.expired(due) {
-		s.queue(e)
+		s.deadlines.set(key, e.deadline.Load())
 		return false, nil
 	}
 	s.preserve(e)
@@ -183,15 +191,7 @@ func (s *Store) dated(e *entry) {
 	}
 	if ms != e.deadline.Load() {
 		e.deadline.Store(ms)
-		s.queue(e)
-	}
-}
-
-// queue has the deadline of a locked entry waited for. Each entry waits once, for the earliest deadline that it had.
-func (s *Store) queue(e *entry) {
-	if ms := e.deadline.Load(); ms != 0 && (e.queued == 0 || ms < e.queued) {
-		e.queued = ms
-		s.deadlines.push(ms, e.key)
+		s.deadlines.set(e.key, ms)
 	}
 }
 
@@ -204,7 +204,7 @@ func (e *entry) expired(now time.Time) bool {
 	return at != 0 && deadlineOf(now) >= at
 }
 
-// deadlines are the keys that wait to be swept, the earliest first.
+// deadlines are the keys that wait to be swept, the earliest first, each once.
 type deadlines struct {
 	mu    sync.Mutex
 	queue deadlineQueue
@@ -215,30 +215,57 @@ type deadline struct {
 	key string
 }
 
-func (d *deadlines) push(at int64, key string) {
+// set has a key wait for a deadline, and for no other; for none if that is 0.
+func (d *deadlines) set(key string, at int64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	heap.Push(&d.queue, deadline{at, key})
+	i, waits := d.queue.places[key]
+	switch {
+	case at == 0 && waits:
+		heap.Remove(&d.queue, i)
+	case at == 0:
+	case waits:
+		d.queue.all[i].at = at
+		heap.Fix(&d.queue, i)
+	default:
+		heap.Push(&d.queue, deadline{at, key})
+	}
 }
 
 // pop takes the earliest one, if it is due.
 func (d *deadlines) pop(due int64) (key string, ok bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if len(d.queue) == 0 || d.queue[0].at > due {
+	if len(d.queue.all) == 0 || d.queue.all[0].at > due {
 		return "", false
 	}
 	return heap.Pop(&d.queue).(deadline).key, true
 }
 
-type deadlineQueue []deadline
+// A deadlineQueue is a heap that knows where each key is.
+type deadlineQueue struct {
+	all    []deadline
+	places map[string]int
+}
 
-func (q deadlineQueue) Len() int           { return len(q) }
-func (q deadlineQueue) Less(i, j int) bool { return cmp.Less(q[i].at, q[j].at) }
-func (q deadlineQueue) Swap(i, j int)      { q[i], q[j] = q[j], q[i] }
-func (q *deadlineQueue) Push(x any)        { *q = append(*q, x.(deadline)) }
+func (q *deadlineQueue) Len() int           { return len(q.all) }
+func (q *deadlineQueue) Less(i, j int) bool { return cmp.Less(q.all[i].at, q.all[j].at) }
+func (q *deadlineQueue) Swap(i, j int) {
+	q.all[i], q.all[j] = q.all[j], q.all[i]
+	q.places[q.all[i].key], q.places[q.all[j].key] = i, j
+}
+func (q *deadlineQueue) Push(x any) {
+	if q.places == nil {
+		q.places = make(map[string]int)
+	}
+	d := x.(deadline)
+	q.places[d.key] = len(q.all)
+	q.all = append(q.all, d)
+}
 func (q *deadlineQueue) Pop() any {
-	last := (*q)[len(*q)-1]
-	*q = (*q)[:len(*q)-1]
+	last := q.all[len(q.all)-1]
+	q.all[len(q.all)-1] = deadline{}
+	q.all = q.all[:len(q.all)-1]
+	delete(q.places, last.key)
 	return last
 }

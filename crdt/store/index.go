@@ -76,10 +76,23 @@ func (s *Store) refresh(e *entry) {
 	case err == errGone:
 		s.refreshKey(e.key)
 	case err != nil:
+		if _, encoding := errors.AsType[*EncodeError](err); !encoding {
+			s.again(e)
+		}
 	case state.IsZero():
 		s.index.tree.Delete(e.key)
 	default:
 		s.index.tree.Set(e.key, state)
+	}
+}
+
+// again has a fingerprint that could not be read looked for the next time.
+func (s *Store) again(e *entry) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.dirty && !e.gone && e.cold {
+		e.dirty = true
+		s.table.shardOf(e.key).enlist(e)
 	}
 }
 

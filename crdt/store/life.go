@@ -24,7 +24,8 @@ func (e *FailedError) Unwrap() error { return e.Err }
 // A life is how a store ends: at once for those who come, and for good as soon as those who are there have left.
 type life struct {
 	ended   atomic.Pointer[error]
-	closing atomic.Bool
+	closing sync.Once
+	closed  error // what came of it
 	inside  atomic.Int64
 	mu      sync.Mutex
 	left    sync.Cond

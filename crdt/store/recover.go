@@ -108,7 +108,7 @@ func (s *Store) readRows(tenure uint32) error {
 		}
 		e := s.table.restore(string(key[tenurePrefix:]), &r, now)
 		e.tenure = tenure
-		s.queue(e)
+		s.deadlines.set(e.key, r.deadline)
 		if !r.fingerprint.IsZero() {
 			states.add(tree.Hasher(), e, r.fingerprint)
 		}

@@ -38,7 +38,6 @@ type entry struct {
 	live atomic.Bool // written under mu, read without it by Keys
 
 	deadline atomic.Int64 // from when on it shows nothing, in Unix milliseconds; 0 if never; written under mu
-	queued   int64        // the deadline that it waits for to be swept; 0 if none
 
 	mu      sync.Mutex
 	gone    bool // dropped from the table: look the key up again

@@ -110,7 +110,7 @@ func (s *Store) image(e *entry) *image {
 	}
 	v := &e.value
 	if e.cold {
-		if v, _, im.err = s.read(e); im.err != nil && !errors.Is(im.err, ErrDamaged) {
+		if v, _, _, im.err = s.read(e); im.err != nil && !errors.Is(im.err, ErrDamaged) {
 			return &im
 		}
 	}

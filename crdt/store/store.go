@@ -21,8 +21,9 @@ type Config struct {
 	// in another store or process, because a store in memory forgets which events
 	// it numbered: use [vclock.NewReplicaID] at each start, and [vclock.Named] only
 	// where a store lives as long as all that it wrote (a test).
-	// If zero, vclock.NewReplicaID("replica"). On disk ([Open]) it only names the store: in an empty backend it begins
-	// under an identity that nobody ever had.
+	// If zero, vclock.NewReplicaID("replica"). On disk ([Open]) it only names the store, which
+	// begins under an identity that nobody ever had: give the same name at each Open, or none, since with another
+	// one it takes another identity.
 	Replica vclock.ReplicaID
 
 	// Kinds are the types that values may have. All replicas of a cluster need the

@@ -37,8 +37,10 @@ func (w Writer) Stamp() vclock.Timestamp {
 // zero.
 //
 // The store, its disk, its index and its followers learn of the change from the delta, at
-// O(delta), so it must tell all that fn did: a change that is left out stays
-// unnoticed until the next one.
+// O(delta), so it must tell all that fn did. A change that is left out stays
+// unnoticed in memory until the next one, and on disk it is lost as soon as the value leaves the memory, with
+// events that others may have of it and that are numbered again then: join the deltas of all mutators that fn calls.
+// What fn returns may be v itself, all of it, but must otherwise share nothing with v.
 //
 // fn runs under the key's lock. It must be short, must not call the store, and must
 // not keep v or the delta. If it panics, the panic goes on and the store stays
@@ -86,7 +88,7 @@ func update[P crdt.State[P]](s *Store, key string, fn func(v P, by Writer) (delt
 	case zero:
 		done = true
 		return Delta{}, nil, nil
-	case err != nil || s.disk != nil || s.hub.keepsDeltas():
+	case err != nil || s.disk != nil || s.hub.keepsDeltas() || any(delta) == any(v):
 		var encoded []byte
 		if err == nil {
 			encoded, err = s.kinds.Append(make([]byte, 0, deltaRoom), delta)

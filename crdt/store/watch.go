@@ -44,7 +44,7 @@ func (s *Store) Watch(ctx context.Context, prefix string) iter.Seq2[string, bool
 // with.
 //
 // Nothing is left out. The deltas of a key follow one another in the order in
-// which they were made; those that pile up while the range is busy are joined into
+// which they were made, but for those of a [Batch], which may come later than others of its keys; those that pile up while the range is busy are joined into
 // one, and once more than Config.MaxPending bytes wait (or an eighth of it under
 // one key) the delta is nil, which says: load the state of this key yourself. A
 // delta is also nil when fn panicked in an Update, when it could not be encoded, or

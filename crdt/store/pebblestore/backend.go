@@ -17,8 +17,8 @@ import (
 // Options say how a [Backend] is opened. The zero value is a good one.
 type Options struct {
 	// Kinds are what joins values. If nil, [crdt.Standard]. They must be those of the store, and must never lack a kind
-	// of which there are values in the folder: what they cannot decode is taken for damaged, and left out of the
-	// values that it is joined to.
+	// of which there are values in the folder: what they cannot decode is kept as it is, beside what should have been
+	// joined with it, so that such values grow with each write until a store that knows the kinds reads them.
 	Kinds *crdt.Kinds
 
 	// FS is what the files are kept in. If nil, the disk. Tests give one in memory, or one that fails.

@@ -23,7 +23,7 @@ func BenchmarkGrowth(b *testing.B) {
 
 func growth(b *testing.B, size, adds int) {
 	backend := openWith(b, b.TempDir(), Options{})
-	s := opened(b, backend, false)
+	s := onDisk(b, backend, false)
 	require.NoError(b, insert(s, "all", named("element/", size)...))
 	compact(b, backend)
 	before := backend.Stats()

@@ -47,7 +47,7 @@ func benchUpdates(b *testing.B, prepare func(s *store.Store, i int), update func
 	forPolicies(b, func(b *testing.B, p policy) {
 		c := &counted{Backend: openWith(b, b.TempDir(), Options{})}
 		c.lazy.Store(true)
-		s := opened(b, c, p.sync)
+		s := onDisk(b, c, p.sync)
 		for i := range 100_000 {
 			prepare(s, i)
 		}
@@ -63,7 +63,7 @@ func benchUpdates(b *testing.B, prepare func(s *store.Store, i int), update func
 	})
 }
 
-func opened(b *testing.B, on store.Backend, sync bool) *store.Store {
+func onDisk(b *testing.B, on store.Backend, sync bool) *store.Store {
 	cfg := store.Config{Cache: 1 << 30}
 	if !sync {
 		cfg.Sync = -1
