@@ -21,7 +21,9 @@ func (n *node) openStore() error {
 		Secret:  n.config.secret,
 		Now:     n.config.now,
 		Events: store.Events{
-			Rotated: func(r store.Rotation) { fmt.Fprintf(os.Stderr, "kv %s: writes as %v from now on: %v\n", n.id, r.To, r.Reason) },
+			Rotated: func(r store.Rotation) {
+				fmt.Fprintf(os.Stderr, "kv %s: writes as %v from now on: %v\n", n.id, r.To, r.Reason)
+			},
 			Damaged: func(key string, err error) { fmt.Fprintf(os.Stderr, "kv %s: %q: %v\n", n.id, key, err) },
 			Failed:  func(err error) { n.failed <- err },
 		},

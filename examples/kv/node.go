@@ -30,7 +30,7 @@ type node struct {
 	tcp    *tcp.Transport
 	faults faults
 	config config
-	failed chan error   // holds what became of the disk, if that is nothing good
+	failed chan error     // holds what became of the disk, if that is nothing good
 	writes [64]sync.Mutex // by hash of the key: one write of a key at a time
 }
 
