@@ -175,6 +175,6 @@ func (w *witness) reopen(dir string, o Options, l *life, n int) {
 		Rotated: func(r store.Rotation) { rotated = append(rotated, r) },
 	}}), b)
 	require.NoError(w, err)
-	w.judge(s, rotated, l, 10*n+1)
+	w.judge(s, b, rotated, l, 10*n+1)
 	require.NoError(w, s.Close())
 }

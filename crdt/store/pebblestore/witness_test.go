@@ -94,9 +94,9 @@ func told(lines []line, is string) bool {
 
 // judge checks a store that was opened again after a life. Then it has the store write, before it and the peer are
 // given what was handed out: so what is lost, and others have, comes back beside what was written in its place.
-func (w *witness) judge(s *store.Store, rotated []store.Rotation, l *life, n int) {
+func (w *witness) judge(s *store.Store, b *Backend, rotated []store.Rotation, l *life, n int) {
 	w.Helper()
-	w.identity(rotated, l)
+	w.identity(rotated, l, b.Place() != "")
 	spans := w.hear(l)
 	w.content(s, "as it was opened")
 	w.clock(s, l)
@@ -118,12 +118,16 @@ func (w *witness) judge(s *store.Store, rotated []store.Rotation, l *life, n int
 	w.remember(s)
 }
 
-// identity: a store that was not closed never goes on under the name that it had, and one that was closed does.
-func (w *witness) identity(rotated []store.Rotation, l *life) {
+// identity: a store that was not closed never goes on under the name that it had, and one that was closed does where it
+// can tell its place.
+func (w *witness) identity(rotated []store.Rotation, l *life, placed bool) {
 	w.Helper()
 	switch {
-	case told(l.lines[:l.least], "closed"):
+	case told(l.lines[:l.least], "closed") && placed:
 		require.Empty(w, rotated, "it was closed")
+	case told(l.lines[:l.least], "closed"):
+		require.Len(w, rotated, 1)
+		require.Equal(w, store.Moved, rotated[0].Reason)
 	case told(l.lines[:l.least], "opened") && !told(l.lines[:l.most], "closing"):
 		require.Len(w, rotated, 1)
 		require.Equal(w, store.Unclean, rotated[0].Reason)
