@@ -13,7 +13,7 @@ import (
 //
 // What a store has on disk is there again after it was closed, and after a crash as far as Config.Sync says: each call
 // is whole or not there at all. Values come into memory as they are used, up to Config.Cache. Keys are read here, with
-// their fingerprints, but no values: it takes about a second for a million keys. The fingerprints are those that
+// their fingerprints, but no values: it takes about three seconds for a million keys. The fingerprints are those that
 // Config.Secret and the types' parts give, and are checked in sum after the store was closed; if they do not fit, or
 // the secret is another one, they are made anew from all values, in a goroutine that Close ends, and until then
 // [Store.Index] has those keys only that were looked at.
