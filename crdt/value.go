@@ -141,14 +141,17 @@ func (v *Value) Empty() bool {
 	return !slices.ContainsFunc(v.list(), func(c component) bool { return !c.empty() })
 }
 
+// Resettable reports whether Reset would succeed.
+func (v *Value) Resettable() bool {
+	return !slices.ContainsFunc(v.list(), func(c component) bool { return !c.canReset() && !c.empty() })
+}
+
 // Reset resets each state as far as it is known here and returns the delta. If one of them is not empty and its
 // type has no method Reset() of its own type, nothing changes and the error is [ErrGrowOnly].
 func (v *Value) Reset() (delta *Value, err error) {
 	delta = new(Value)
-	for _, c := range v.list() {
-		if !c.canReset() && !c.empty() {
-			return delta, ErrGrowOnly
-		}
+	if !v.Resettable() {
+		return delta, ErrGrowOnly
 	}
 	for _, c := range v.list() {
 		delta.parts = append(delta.parts, c.reset())

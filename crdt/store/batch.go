@@ -168,15 +168,12 @@ func (g *group) items() (items []item) {
 		if len(g.deltas[i]) == 0 {
 			continue
 		}
-		if value := joinValues(g.store.kinds, g.deltas[i]); len(value) > 0 {
+		if value := Joined(g.store.kinds, g.deltas[i]...); len(value) > 0 {
 			items = append(items, item{e.key, value})
 		}
 	}
 	return items
 }
-
-// joinValues joins encoded values, none of which fails to decode.
-func joinValues(k *crdt.Kinds, values [][]byte) []byte { return Joined(k, values...) }
 
 func (s *Store) applyBatch(b *Batch, keys []string) (_ Delta, c Commit, err error) {
 	g, err := s.acquireAll(keys, true)

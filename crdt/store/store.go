@@ -70,7 +70,8 @@ type Config struct {
 	// key, is held for each key in any case. If zero, 64 MiB.
 	Cache int64
 
-	// NewReplica makes an identity that nobody ever had, for when the store takes another one ([Events]). If nil,
+	// NewReplica makes an identity that nobody ever had, for when the store takes another one ([Events]). It is called
+	// with locks held, as Now may be, so it must not call the store. If nil,
 	// [vclock.NewReplicaID] with the beginning of Replica.
 	NewReplica func() vclock.ReplicaID
 
