@@ -43,14 +43,23 @@
 //
 // The caller's own context errors pass untouched. What the remote handler returned
 // as an error arrives as a [*RemoteError], which still answers [errors.Is] for
-// [ErrUnknownMethod] and [ErrTooLarge], and for nothing else: a handler's "not
-// reachable" or "deadline exceeded" speaks of its own calls, not of this one. A
-// handler that panics fails its own call, with a RemoteError, and nothing else.
+// [ErrUnknownMethod], [ErrTooLarge] and [ErrDenied], and for nothing else: a
+// handler's "not reachable" or "deadline exceeded" speaks of its own calls, not of
+// this one. A handler that panics fails its own call, with a RemoteError, and nothing
+// else.
+//
+// # Interceptors
+//
+// What is to happen at every call is put around a Caller or a Handler: whatever has a
+// method Caller(next Caller) Caller and Handler(next Handler) Handler is used alike,
+// and several are nested. Package transport/intercept has metrics, access by method
+// and node, and a log; transport/faults has faults, transport/otel traces.
 //
 // # Wire compatibility
 //
 // Each transport documents its own wire form. The numbers of [Code] are part of
-// them all and do not change.
+// them all and do not change. A node that does not know a number takes the error for
+// one of the handler's own.
 //
 // # Testing
 //

@@ -21,6 +21,10 @@ var (
 	// ErrUnknownMethod says that the node has no handler for the method.
 	ErrUnknownMethod = errors.New("transport: unknown method")
 
+	// ErrDenied says that the node does not let this one call the method, and that no
+	// handler has run: see package transport/intercept.
+	ErrDenied = errors.New("transport: denied")
+
 	// ErrClosed says that this side of the transport has been closed.
 	ErrClosed = errors.New("transport: closed")
 )
@@ -55,6 +59,7 @@ const (
 	CodeFailed        Code = 0 // an error of the handler's own
 	CodeUnknownMethod Code = 1 // ErrUnknownMethod
 	CodeTooLarge      Code = 2 // ErrTooLarge
+	CodeDenied        Code = 3 // ErrDenied
 )
 
 // A RemoteError is an error that the handler at the other side returned, or its
@@ -77,13 +82,15 @@ func (e *RemoteError) Error() string {
 }
 
 // Is says whether target is the error of this package that the handler returned:
-// [ErrUnknownMethod] or [ErrTooLarge].
+// [ErrUnknownMethod], [ErrTooLarge] or [ErrDenied].
 func (e *RemoteError) Is(target error) bool {
 	switch e.Code {
 	case CodeUnknownMethod:
 		return target == ErrUnknownMethod
 	case CodeTooLarge:
 		return target == ErrTooLarge
+	case CodeDenied:
+		return target == ErrDenied
 	}
 	return false
 }
@@ -94,6 +101,8 @@ func codeOf(err error) Code {
 		return CodeUnknownMethod
 	case errors.Is(err, ErrTooLarge):
 		return CodeTooLarge
+	case errors.Is(err, ErrDenied):
+		return CodeDenied
 	}
 	return CodeFailed
 }

@@ -21,7 +21,7 @@ func TestTooLargeError(t *testing.T) {
 }
 
 func TestRemoteError(t *testing.T) {
-	all := []error{transport.ErrUnreachable, transport.ErrTooLarge, transport.ErrUnknownMethod, transport.ErrClosed}
+	all := []error{transport.ErrUnreachable, transport.ErrTooLarge, transport.ErrUnknownMethod, transport.ErrDenied, transport.ErrClosed}
 	for _, c := range []struct {
 		err  error
 		code transport.Code
@@ -31,6 +31,8 @@ func TestRemoteError(t *testing.T) {
 		{fmt.Errorf("x: %w", transport.ErrUnknownMethod), transport.CodeUnknownMethod, transport.ErrUnknownMethod},
 		{&transport.TooLargeError{}, transport.CodeTooLarge, transport.ErrTooLarge},
 		{&transport.RemoteError{Code: transport.CodeTooLarge}, transport.CodeTooLarge, transport.ErrTooLarge},
+		{fmt.Errorf("x: %w", transport.ErrDenied), transport.CodeDenied, transport.ErrDenied},
+		{&transport.RemoteError{Code: transport.CodeDenied}, transport.CodeDenied, transport.ErrDenied},
 		{transport.ErrUnreachable, transport.CodeFailed, nil},
 	} {
 		e := transport.NewRemoteError("m", c.err)
@@ -39,6 +41,18 @@ func TestRemoteError(t *testing.T) {
 		for _, target := range all {
 			require.Equal(t, target == c.is, errors.Is(e, target), "%v is %v", c.err, target)
 		}
+	}
+}
+
+// A later version may send numbers that are not known here: they are failures.
+func TestRemoteErrorOfUnknownCode(t *testing.T) {
+	all := []error{transport.ErrUnreachable, transport.ErrTooLarge, transport.ErrUnknownMethod, transport.ErrDenied, transport.ErrClosed}
+	for code := int(transport.CodeDenied) + 1; code <= 255; code++ {
+		e := &transport.RemoteError{Method: "m", Message: "new", Code: transport.Code(code)}
+		for _, target := range all {
+			require.NotErrorIs(t, e, target)
+		}
+		require.Equal(t, transport.CodeFailed, transport.NewRemoteError("m", e).Code, "and are handed on as such")
 	}
 }
 

@@ -1,6 +1,9 @@
 // Package mem is a network inside one process: nodes call each other through it,
 // and it delays, loses, repeats, reorders and cuts what they send as it is told.
-// It is for tests, of this library and of programs built on it.
+// It is for tests, of this library and of programs built on it. What can go wrong is
+// that of package transport/faults: scripts of it run on a Network, a trace of what
+// happened can be drawn and replayed, and the same faults can be put on real
+// transports.
 //
 // # Smallest use
 //
@@ -8,6 +11,11 @@
 //	a := net.Node("a", handlerOfA)
 //	net.Node("b", handlerOfB)
 //	resp, err := a.Call(ctx, "b", "greet/hello", []byte("hi"))
+//
+// Faults over time:
+//
+//	script, err := faults.Parse("2s cut a b\n5s heal\n6s freeze b\n7s thaw b\n8s down a\n9s up a")
+//	err = script.Run(ctx, net)
 //
 // # Guarantees
 //
@@ -23,14 +31,13 @@
 // handler has returned, so a handler that wrongly keeps it is found out.
 //
 // What happens to the n-th request on a link, and to the n-th reply, depends on
-// the seed, the names of the two nodes and n alone. So two runs make the same
-// decisions for the same sequence of messages on each link. That is not a replay of
-// the whole run: which goroutine sends first is up to the scheduler.
+// the seed, the names of the two nodes and n alone; package transport/faults says
+// what that replays, and what it does not.
 //
 // # Concurrency
 //
 // A Network and its Nodes are safe for concurrent use; the exported fields of
-// Network are set before its first use. No lock is held while a handler runs. All
+// Network are set before its first use, and so are those of [Network.Faults]. No lock is held while a handler runs. All
 // delays are timers and no goroutine outlives the handler it runs, so a network
 // made inside a testing/synctest bubble works on the bubble's clock.
 //

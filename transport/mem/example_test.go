@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/eventual-go/eventual/transport"
+	"github.com/eventual-go/eventual/transport/faults"
 	"github.com/eventual-go/eventual/transport/mem"
 )
 
@@ -54,4 +55,25 @@ func ExampleNetwork_SetLink() {
 	_, err := a.Call(ctx, "b", "greet", nil)
 	fmt.Println(err, net.Stats().Lost)
 	// Output: context deadline exceeded 1
+}
+
+// A script of faults, done by its times: what it says of links and nodes, and which
+// of them go down.
+func ExampleNetwork_Apply() {
+	net := &mem.Network{Refuse: true}
+	net.Faults().Trace = new(faults.Trace) // to be drawn, see faults.Drawing
+	a := net.Node("a", nil)
+	net.Node("b", transport.HandlerFunc(hello))
+
+	script, err := faults.Parse("0s cut a b\n1ms heal\n2ms down b\n3ms up b")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(script.Run(context.Background(), net))
+	_, err = a.Call(context.Background(), "b", "greet", nil)
+	fmt.Println(err, len(net.Faults().Trace.Script()))
+	// Output:
+	// <nil>
+	// <nil> 4
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/eventual-go/eventual/transport"
+	"github.com/eventual-go/eventual/transport/faults"
 )
 
 var (
@@ -96,6 +97,17 @@ type answer struct {
 
 // Call calls method of another node, or of this one. See [transport.Caller].
 func (n *Node) Call(ctx context.Context, to transport.NodeID, method string, req []byte) ([]byte, error) {
+	trace := n.network.Faults().Trace
+	if trace == nil {
+		return n.call(ctx, to, method, req)
+	}
+	began := time.Now()
+	resp, err := n.call(ctx, to, method, req)
+	trace.Called(faults.Message{From: n.id, To: to, Method: method, Size: len(req)}, began, err)
+	return resp, err
+}
+
+func (n *Node) call(ctx context.Context, to transport.NodeID, method string, req []byte) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -129,7 +141,7 @@ func (n *Node) Call(ctx context.Context, to transport.NodeID, method string, req
 
 // reach returns the error of a call that fails before anything is sent.
 func (n *Network) reach(from, to transport.NodeID) error {
-	if !n.connected(from, to) || !n.connected(to, from) {
+	if f := n.Faults(); f.IsCut(from, to) || f.IsCut(to, from) {
 		if n.Refuse {
 			return fmt.Errorf("%w: link between %q and %q is cut", transport.ErrUnreachable, from, to)
 		}
@@ -150,10 +162,11 @@ func (n *Network) reach(from, to transport.NodeID) error {
 func (c *call) send(req []byte) {
 	req = bytes.Clone(req)
 	var once sync.Once
-	c.from.network.send(c.from.id, c.to, request, func() {
+	m := faults.Message{From: c.from.id, To: c.to, Method: c.method, Size: len(req)}
+	c.from.network.Faults().Send(m, func() {
 		follows := false
 		once.Do(func() { follows = true })
-		c.serve(bytes.Clone(req), follows)
+		go c.serve(bytes.Clone(req), follows)
 	})
 }
 
@@ -199,17 +212,13 @@ func (c *call) context(there *life) (context.Context, context.CancelFunc) {
 // cancelled tells the handler that the caller waits no longer, if the link lets
 // the news through.
 func (c *call) cancelled(cancel func()) {
-	if c.from.network.connected(c.from.id, c.to) {
-		cancel()
-	}
+	c.from.network.Faults().Signal(c.from.id, c.to, cancel)
 }
 
 // lost tells the caller that the other node is gone, if the link lets the news
 // through.
 func (c *call) lost() {
-	if c.from.network.connected(c.to, c.from.id) {
-		c.finish(answer{err: errDown})
-	}
+	c.from.network.Faults().Signal(c.to, c.from.id, func() { c.finish(answer{err: errDown}) })
 }
 
 // reply sends back what the handler returned, unless its node is gone.
@@ -225,9 +234,10 @@ func (c *call) reply(there *life, resp []byte, err error) {
 	case len(resp) > limit:
 		a = answer{err: &transport.TooLargeError{What: "response", Limit: limit, Size: len(resp)}}
 	}
-	c.from.network.send(c.to, c.from.id, reply, func() {
+	m := faults.Message{From: c.to, To: c.from.id, Kind: faults.Reply, Method: c.method, Size: len(resp)}
+	c.from.network.Faults().Send(m, func() {
 		if !c.finish(a) {
-			c.from.network.count(func(s *Stats) { s.Late++ })
+			c.from.network.late.Add(1)
 		}
 	})
 }

@@ -2,6 +2,7 @@ package transporttest
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"testing"
 	"time"
@@ -67,6 +68,42 @@ func testDeadline(t *testing.T, n Network) {
 		require.Error(t, receive(t, ended))
 		cancel()
 	}
+}
+
+// The handler's deadline is the caller's, but for the time of the way and what
+// clocks differ.
+func testDeadlineIsTheCallers(t *testing.T, n Network) {
+	left := make(chan time.Duration, 1)
+	n.Start("b", transport.HandlerFunc(func(ctx context.Context, _ transport.NodeID, _ string, _ []byte) ([]byte, error) {
+		d, _ := ctx.Deadline()
+		left <- time.Until(d)
+		return nil, nil
+	}))
+	a := n.Start("a", nil)
+	for _, timeout := range []time.Duration{time.Hour, 1000 * time.Hour} {
+		ctx, cancel := context.WithTimeout(t.Context(), timeout)
+		defer cancel()
+		_, err := a.Call(ctx, "b", "m", nil)
+		require.NoError(t, err)
+		require.InDelta(t, timeout, receive(t, left), float64(2*patience))
+	}
+}
+
+// A call whose deadline has passed is not made.
+func testDeadlineBeforeCall(t *testing.T, n Network) {
+	ran := make(chan struct{}, 1)
+	n.Start("b", transport.HandlerFunc(func(context.Context, transport.NodeID, string, []byte) ([]byte, error) {
+		ran <- struct{}{}
+		return nil, nil
+	}))
+	a := n.Start("a", nil)
+	ctx, cancel := context.WithTimeout(t.Context(), -time.Second)
+	defer cancel()
+	_, err := a.Call(ctx, "b", "m", nil)
+	require.Equal(t, context.DeadlineExceeded, err)
+	call(t, a, "b", "m", nil)
+	<-ran
+	require.Empty(t, ran)
 }
 
 func testNoDeadline(t *testing.T, n Network) {
@@ -150,6 +187,35 @@ func testNodeReturns(t *testing.T, n Network) {
 		})
 		call(t, b, "a", "echo", nil)
 	}
+}
+
+// A node that leaves finishes what it serves, and the caller gets it.
+func testNodeLeaves(t *testing.T, n Network) {
+	leaver, ok := n.(Leaver)
+	if !ok {
+		t.Skip("nodes of the Network cannot leave")
+	}
+	started, release, left := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	n.Start("b", methods{"finish": func(ctx context.Context, _ transport.NodeID, _ string, _ []byte) ([]byte, error) {
+		close(started)
+		<-release
+		return []byte("finished"), ctx.Err()
+	}}.mux())
+	a := n.Start("a", nil)
+	answer := make(chan string, 1)
+	go func() {
+		resp, err := a.Call(bounded(t), "b", "finish", nil)
+		answer <- fmt.Sprint(string(resp), err)
+	}()
+	receive(t, started)
+	go func() {
+		defer close(left)
+		leaver.Leave("b")
+	}()
+	close(release)
+	require.Equal(t, "finished<nil>", receive(t, answer))
+	receive(t, left)
+	require.ErrorIs(t, fails(t, a, "b", "finish", nil), transport.ErrUnreachable)
 }
 
 func testClose(t *testing.T, n Network) {

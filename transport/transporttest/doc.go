@@ -7,9 +7,10 @@
 //
 // # Guarantees
 //
-// The suite covers delivery, pipelining, sizes, errors, panics, cancellation and
-// deadlines on both sides, nodes that stop and return, the ownership of every
-// slice, and closing. It asserts no speed: what must happen soon has half a minute
+// The suite covers delivery, pipelining, calls made within calls, sizes, methods of
+// any bytes, errors, panics, cancellation and deadlines on both sides, nodes that
+// stop, leave and return, the ownership of every slice, and closing. What only some
+// transports can do is tested where the Network can (see [Leaver]). The suite asserts no speed: what must happen soon has half a minute
 // to happen. Run it under the race detector, which is what finds a transport that
 // looks at bytes it no longer owns.
 //

@@ -32,6 +32,7 @@ func testRemoteError(t *testing.T, n Network) {
 		"plain":  failing(errors.New("no such luck")),
 		"method": failing(fmt.Errorf("inside: %w", transport.ErrUnknownMethod)),
 		"large":  failing(&transport.TooLargeError{What: "request", Limit: 1, Size: 2}),
+		"denied": failing(fmt.Errorf("not you: %w", transport.ErrDenied)),
 		"echo":   echo,
 	}.mux())
 	a := n.Start("a", nil)
@@ -44,6 +45,9 @@ func testRemoteError(t *testing.T, n Network) {
 	err = fails(t, a, "b", "large", nil)
 	require.ErrorIs(t, err, transport.ErrTooLarge)
 	require.NotErrorIs(t, err, transport.ErrUnknownMethod)
+	err = fails(t, a, "b", "denied", nil)
+	require.ErrorIs(t, err, transport.ErrDenied)
+	require.NotErrorIs(t, err, transport.ErrTooLarge)
 	call(t, a, "b", "echo", nil)
 }
 
@@ -75,6 +79,20 @@ func testRemoteErrorIsBounded(t *testing.T, n Network) {
 	require.LessOrEqual(t, len(long), transport.MaxErrorText)
 	require.True(t, utf8.ValidString(remote(t, fails(t, a, "b", "invalid", nil)).Message))
 	require.Empty(t, remote(t, fails(t, a, "b", "empty", nil)).Message)
+}
+
+// The text of an error arrives as it is.
+func testRemoteErrorIsVerbatim(t *testing.T, n Network) {
+	texts := []string{"two\nlines\r\n", " spaces ", "100% %41", "\x00\x7f", "日本語 ✓", "\"quoted\\\"", strings.Repeat("é", transport.MaxErrorText/2)}
+	handlers := methods{}
+	for i, text := range texts {
+		handlers[fmt.Sprint(i)] = failing(errors.New(text))
+	}
+	n.Start("b", handlers.mux())
+	a := n.Start("a", nil)
+	for i, text := range texts {
+		require.Equal(t, text, remote(t, fails(t, a, "b", fmt.Sprint(i), nil)).Message)
+	}
 }
 
 func testUnknownMethod(t *testing.T, n Network) {

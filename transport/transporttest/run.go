@@ -26,6 +26,14 @@ type Network interface {
 	MaxMessage() int
 }
 
+// A Leaver is a Network whose nodes can stop politely; then that is tested too.
+type Leaver interface {
+	// Leave ends a node when the calls that it serves are answered: their handlers
+	// finish undisturbed, and the callers get what they return. Calls that come later
+	// may fail. Leave returns when the node is gone.
+	Leave(id transport.NodeID)
+}
+
 // Run tests a transport. It calls newNetwork for each part of the suite.
 func Run(t *testing.T, newNetwork func(t *testing.T) Network) {
 	for _, part := range []struct {
@@ -38,6 +46,9 @@ func Run(t *testing.T, newNetwork func(t *testing.T) Network) {
 		{"SlowCallBlocksNoOther", testSlowCallBlocksNoOther},
 		{"ManyCallsAtOnce", testManyCallsAtOnce},
 		{"ManyMethods", testManyMethods},
+		{"MethodsOfAnyBytes", testMethodsOfAnyBytes},
+		{"CallsWithinCalls", testCallsWithinCalls},
+		{"AllSizesBothWays", testAllSizesBothWays},
 		{"LargeMessages", testLargeMessages},
 		{"RequestTooLarge", testRequestTooLarge},
 		{"ResponseTooLarge", testResponseTooLarge},
@@ -45,18 +56,24 @@ func Run(t *testing.T, newNetwork func(t *testing.T) Network) {
 		{"RemoteError", testRemoteError},
 		{"RemoteErrorIsNotLocal", testRemoteErrorIsNotLocal},
 		{"RemoteErrorIsBounded", testRemoteErrorIsBounded},
+		{"RemoteErrorIsVerbatim", testRemoteErrorIsVerbatim},
 		{"UnknownMethod", testUnknownMethod},
 		{"Panic", testPanic},
 		{"HandlerEndsGoroutine", testHandlerEndsGoroutine},
 		{"Cancel", testCancel},
 		{"CancelBeforeCall", testCancelBeforeCall},
+		{"CancelManyAtOnce", testCancelManyAtOnce},
+		{"CancelWhileSending", testCancelWhileSending},
 		{"Deadline", testDeadline},
+		{"DeadlineIsTheCallers", testDeadlineIsTheCallers},
+		{"DeadlineBeforeCall", testDeadlineBeforeCall},
 		{"NoDeadline", testNoDeadline},
 		{"ValuesStay", testValuesStay},
 		{"CallerGone", testCallerGone},
 		{"UnknownNode", testUnknownNode},
 		{"NodeGone", testNodeGone},
 		{"NodeReturns", testNodeReturns},
+		{"NodeLeaves", testNodeLeaves},
 		{"RequestIsTheCallers", testRequestIsTheCallers},
 		{"RequestIsNotShared", testRequestIsNotShared},
 		{"ResponseIsTheCallers", testResponseIsTheCallers},
