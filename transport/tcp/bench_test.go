@@ -20,10 +20,19 @@ func echo(_ context.Context, _ transport.NodeID, _ string, req []byte) ([]byte, 
 }
 
 func BenchmarkEcho(b *testing.B) {
+	b.Run("plain", func(b *testing.B) {
+		benchmarkEcho(b, &tcp.Transport{Self: "a", Plain: true}, &tcp.Transport{Self: "b", Plain: true})
+	})
+	b.Run("tls", func(b *testing.B) {
+		ca := tcp.NewAuthority(b)
+		benchmarkEcho(b, &tcp.Transport{Self: "a", TLS: ca.TLS("", "a")}, &tcp.Transport{Self: "b", TLS: ca.TLS("", "b")})
+	})
+}
+
+func benchmarkEcho(b *testing.B, client, server *tcp.Transport) {
 	ln := listen(b, "127.0.0.1:0")
-	server := &tcp.Transport{Self: "b"}
 	serve(b, server, ln, transport.HandlerFunc(echo))
-	client := &tcp.Transport{Self: "a", Peers: map[transport.NodeID]string{"b": ln.Addr().String()}}
+	client.Peers = map[transport.NodeID]string{"b": ln.Addr().String()}
 	defer client.Close()
 	for _, size := range []int{100, 64 << 10} {
 		for _, callers := range []int{1, 64} {
@@ -39,6 +48,30 @@ func BenchmarkEcho(b *testing.B) {
 				})
 			})
 		}
+	}
+}
+
+// BenchmarkHandshake is what the first call to a node takes beside those that follow,
+// for both ends together.
+func BenchmarkHandshake(b *testing.B) {
+	ca := tcp.NewAuthority(b)
+	for name, nodes := range map[string][2]*tcp.Transport{
+		"plain": {{Self: "a", Plain: true}, {Self: "b", Plain: true}},
+		"tls":   {{Self: "a", TLS: ca.TLS("", "a")}, {Self: "b", TLS: ca.TLS("", "b")}},
+	} {
+		b.Run(name, func(b *testing.B) {
+			ln := listen(b, "127.0.0.1:0")
+			serve(b, nodes[1], ln, transport.HandlerFunc(echo))
+			b.ReportAllocs()
+			for b.Loop() {
+				a := &tcp.Transport{Self: "a", Plain: nodes[0].Plain, TLS: nodes[0].TLS,
+					Peers: map[transport.NodeID]string{"b": ln.Addr().String()}}
+				if _, err := a.Call(context.Background(), "b", "m", nil); err != nil {
+					b.Fatal(err)
+				}
+				a.Close()
+			}
+		})
 	}
 }
 

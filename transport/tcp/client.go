@@ -19,7 +19,7 @@ var (
 
 // A client is the calling end of a connection that this node dialled.
 type client struct {
-	conn    net.Conn
+	conn    *line
 	w       *writer
 	limit   int // bytes of a request
 	accepts int // bytes of a response
@@ -30,15 +30,18 @@ type client struct {
 	err     error
 	calls   sync.Pool     // of *call, answered
 	idle    time.Duration // without a call, after which it is closed; zero: never
+	trust   *trust        // in the other side; nil without TLS
+	closed  atomic.Bool   // failed or away
+	settled int           // calls whose replies were handed on since live was told; read's alone
 
 	mu      sync.Mutex
 	gate    gate
 	next    uint64
-	pending map[uint64]*call // every call in the gate that has not been answered
-	live    int              // those of them whose callers wait
-	used    bool             // a call began since the last beat
-	rested  time.Time        // the last beat at which there was something to do
-	away    bool             // takes no more calls; ends when live is 0
+	pending table[call] // every call in the gate that has not been answered
+	live    int         // those of them whose callers wait
+	used    bool        // a call began since the last beat
+	rested  time.Time   // the last beat at which there was something to do
+	away    bool        // takes no more calls; ends when live is 0
 	failed  bool
 }
 
@@ -58,7 +61,7 @@ type result struct {
 
 func newClient(conn net.Conn, own, other limits, stats *counters) *client {
 	c := &client{
-		conn:    conn,
+		conn:    newLine(conn),
 		limit:   min(own.message, other.message, other.window),
 		accepts: own.message,
 		ping:    pingEvery(own.ping, other.ping),
@@ -66,10 +69,9 @@ func newClient(conn net.Conn, own, other limits, stats *counters) *client {
 		since:   time.Now(),
 		dead:    make(chan struct{}),
 		gate:    gate{calls: min(own.calls, other.calls), bytes: other.window},
-		pending: make(map[uint64]*call),
 	}
 	c.used, c.rested = true, c.since // there is a call that it was made for
-	c.w = newWriter(conn, 3*c.ping, c.dead)
+	c.w = newWriter(c.conn, 3*c.ping, c.dead, &c.mu)
 	return c
 }
 
@@ -89,6 +91,9 @@ func (c *client) run() {
 		defer tick.Stop()
 		c.fail(c.w.run(tick.C, c.beat))
 	})
+	if c.trust != nil {
+		group.Go(func() { c.trust.watch(c.dead, c.leave, c.fail) })
+	}
 	c.fail(c.read())
 	group.Wait()
 }
@@ -102,8 +107,7 @@ func (c *client) beat() {
 		c.used, c.rested = false, now
 	}
 	if c.idle > 0 && now.Sub(c.rested) >= c.idle {
-		c.away = true
-		c.finishAway()
+		c.turnAway()
 		return
 	}
 	c.w.force(&frame{kind: kindPing})
@@ -113,20 +117,20 @@ func (c *client) beat() {
 func (c *client) fail(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.failed {
-		c.failed = true
-		c.err = fmt.Errorf("%w: connection lost: %w", transport.ErrUnreachable, cause{err})
-		close(c.dead)
-		c.conn.Close()
+	if c.failed {
+		return
 	}
+	c.failed = true
+	c.closed.Store(true)
+	c.err = fmt.Errorf("%w: connection lost: %w", transport.ErrUnreachable, cause{err})
+	close(c.dead)
+	c.conn.Close()
+	c.pending.all(func(k *call) { k.reply <- result{err: c.err} })
+	c.pending = table[call]{}
 }
 
 // usable says whether new calls may be made.
-func (c *client) usable() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return !c.failed && !c.away
-}
+func (c *client) usable() bool { return !c.closed.Load() }
 
 // failure returns why the connection was lost; nil while it is not, and if it was
 // left in peace.
@@ -144,16 +148,10 @@ func (c *client) call(ctx context.Context, method string, req []byte) ([]byte, e
 	if len(req) > c.limit {
 		return nil, &transport.TooLargeError{What: "request", Limit: c.limit, Size: len(req)}
 	}
-	k, err := c.enter(ctx, method, len(req))
+	f := frame{kind: kindRequest, timeout: timeout(ctx), method: method, payload: req}
+	k, err := c.enter(ctx, &f)
 	if err != nil {
 		return nil, err
-	}
-	f := frame{kind: kindRequest, id: k.id, method: method, payload: req}
-	if d, ok := ctx.Deadline(); ok {
-		f.timeout = microseconds(time.Until(d))
-	}
-	if !c.w.put(&f, ctx.Done()) {
-		return nil, c.unsent(ctx, k)
 	}
 	select {
 	case r := <-k.reply:
@@ -162,40 +160,50 @@ func (c *client) call(ctx context.Context, method string, req []byte) ([]byte, e
 	case <-ctx.Done():
 		c.abandon(k)
 		return nil, ctx.Err()
-	case <-c.dead:
-		return c.salvage(k)
 	}
 }
 
-// salvage returns the reply that arrived just before the connection was lost.
-func (c *client) salvage(k *call) ([]byte, error) {
-	select {
-	case r := <-k.reply:
-		return r.resp, r.err
-	default:
-		return nil, c.err
+// timeout returns the time left for a call as it is sent.
+func timeout(ctx context.Context) uint64 {
+	if d, ok := ctx.Deadline(); ok {
+		return microseconds(time.Until(d))
 	}
+	return 0
 }
 
-// enter waits until the call is admitted, and registers it.
-func (c *client) enter(ctx context.Context, method string, bytes int) (*call, error) {
+// enter waits until the call is admitted, registers it, and queues its request. All of
+// that is one step if there is nothing to wait for.
+func (c *client) enter(ctx context.Context, f *frame) (*call, error) {
+	k, queued, err := c.register(ctx, f)
+	if err != nil || queued {
+		return k, err
+	}
+	if f.timeout = timeout(ctx); !c.w.put(f, ctx.Done()) {
+		return nil, c.unsent(ctx, k)
+	}
+	return k, nil
+}
+
+func (c *client) register(ctx context.Context, f *frame) (k *call, queued bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.failed || c.away {
-		return nil, errStale
+	if c.closed.Load() {
+		return nil, false, errStale
 	}
-	if t := c.gate.enter(bytes); t != nil {
+	if t := c.gate.enter(len(f.payload)); t != nil {
 		if err := c.await(ctx, t); err != nil {
-			return nil, err
+			return nil, false, err
 		}
+		f.timeout = timeout(ctx)
 	}
 	c.next++
-	k := c.newCall()
-	k.id, k.method, k.bytes = c.next, method, bytes
-	c.pending[k.id] = k
+	k = c.newCall()
+	k.id, k.method, k.bytes = c.next, f.method, len(f.payload)
+	c.pending.put(k.id, k)
 	c.live++
 	c.used = true
-	return k, nil
+	f.id = k.id
+	return k, c.w.tryPut(f) == nil, nil
 }
 
 func (c *client) newCall() *call {
@@ -217,7 +225,7 @@ func (c *client) await(ctx context.Context, t *ticket) error {
 		err = errStale
 	}
 	c.mu.Lock()
-	if err == nil && (c.failed || c.away) {
+	if err == nil && c.closed.Load() {
 		err = errStale
 	}
 	if err != nil {
@@ -231,8 +239,8 @@ func (c *client) await(ctx context.Context, t *ticket) error {
 func (c *client) unsent(ctx context.Context, k *call) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.pending[k.id] == k { // else the other side answered what it was not asked
-		delete(c.pending, k.id)
+	if c.pending.get(k.id) == k { // else it failed, or the other side answered what it was not asked
+		c.pending.delete(k.id)
 		c.gate.leave(k.bytes)
 		c.live--
 		c.finishAway()
@@ -248,7 +256,10 @@ func (c *client) unsent(ctx context.Context, k *call) error {
 func (c *client) abandon(k *call) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.pending[k.id] != k {
+	if c.failed {
+		return
+	}
+	if c.pending.get(k.id) != k {
 		c.stats.late.Add(1) // the reply is being delivered, to nobody
 		return
 	}
@@ -263,7 +274,13 @@ func (c *client) abandon(k *call) {
 func (c *client) leave() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.turnAway()
+}
+
+// turnAway needs c.mu.
+func (c *client) turnAway() {
 	c.away = true
+	c.closed.Store(true)
 	c.finishAway()
 }
 
@@ -279,6 +296,9 @@ func (c *client) read() error {
 	r := newFrameReader(c.conn, max(1+c.accepts, 1+failureSlack), 3*c.ping)
 	r.pong = c.w.pong
 	for {
+		if r.empty() {
+			c.settle()
+		}
 		h, err := r.next()
 		if err != nil {
 			return err
@@ -309,42 +329,53 @@ func (c *client) response(r *frameReader, h header) error {
 		c.dropped(k)
 		return r.skip(h.size)
 	}
-	defer c.settled()
+	res, err := c.result(r, h, k)
+	if err != nil {
+		c.fail(err)
+		res = result{err: c.err}
+	}
+	k.reply <- res
+	c.settled++
+	return err
+}
+
+// result reads what a call gets. An error is the connection's.
+func (c *client) result(r *frameReader, h header, k *call) (result, error) {
 	status, err := r.readByte()
 	if err != nil {
-		return err
+		return result{}, err
 	}
 	body, err := r.read(nil, h.size-1)
 	if err != nil {
-		return err
+		return result{}, err
 	}
 	resp, failure, malformed := parseResponse(status, body, k.method, c.accepts)
-	if malformed != nil {
-		return malformed
-	}
-	k.reply <- result{resp, failure}
-	return nil
+	return result{resp, failure}, malformed
 }
 
 // answered takes the call with an id off the list, if there is one.
 func (c *client) answered(id uint64) (k *call, abandoned bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	k = c.pending[id]
+	k = c.pending.get(id)
 	if k == nil {
 		return nil, false
 	}
-	delete(c.pending, id)
+	c.pending.delete(id)
 	c.gate.leave(k.bytes)
 	return k, k.abandoned
 }
 
-// settled follows answered, when the reply has been read and handed on: not before
-// may the connection be closed.
-func (c *client) settled() {
+// settle follows answered, when replies have been read and handed on: not before may
+// the connection be closed.
+func (c *client) settle() {
+	if c.settled == 0 {
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.live--
+	c.live -= c.settled
+	c.settled = 0
 	c.finishAway()
 }
 
@@ -358,6 +389,6 @@ func (c *client) dropped(k *call) {
 
 // counters is what Stats reads.
 type counters struct {
-	dialled, accepted, refused, violations atomic.Uint64
-	late, unknown                          atomic.Uint64
+	dialled, accepted, refused, crowded, distrusted atomic.Uint64
+	violations, late, unknown, dropped              atomic.Uint64
 }

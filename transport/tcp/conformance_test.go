@@ -2,7 +2,9 @@ package tcp_test
 
 import (
 	"context"
+	"errors"
 	"net"
+	"sync"
 	"testing"
 	"time"
 
@@ -14,26 +16,40 @@ import (
 	"github.com/eventual-go/eventual/transport/transporttest"
 )
 
-// A cluster gives each node an address of its own, which it keeps.
+// A cluster gives each node an address of its own, and another one each time that it
+// starts.
 type cluster struct {
 	t     *testing.T
-	addrs map[transport.NodeID]string
 	nodes map[transport.NodeID]*tcp.Transport
+	ca    *tcp.Authority // nil: plain
+
+	mu    sync.Mutex
+	addrs map[transport.NodeID]string
 }
 
-func newCluster(t *testing.T) *cluster {
-	c := &cluster{t: t, addrs: make(map[transport.NodeID]string), nodes: make(map[transport.NodeID]*tcp.Transport)}
-	for _, id := range []transport.NodeID{"a", "b", "c"} {
-		ln := listen(t, "127.0.0.1:0")
-		c.addrs[id] = ln.Addr().String()
-		ln.Close()
+func newCluster(t *testing.T, ca *tcp.Authority) *cluster {
+	return &cluster{t: t, ca: ca, addrs: make(map[transport.NodeID]string), nodes: make(map[transport.NodeID]*tcp.Transport)}
+}
+
+func (c *cluster) resolve(_ context.Context, id transport.NodeID) (string, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if addr := c.addrs[id]; addr != "" {
+		return addr, nil
 	}
-	return c
+	return "", errors.New("never heard of it")
 }
 
 func (c *cluster) Start(id transport.NodeID, h transport.Handler) transport.Caller {
-	tr := &tcp.Transport{Self: id, Cluster: "test", Peers: c.addrs, MaxFrame: 1 << 20, Drain: time.Millisecond}
-	serve(c.t, tr, listen(c.t, c.addrs[id]), h)
+	tr := &tcp.Transport{Self: id, Cluster: "test", Resolve: c.resolve, MaxFrame: 1 << 20, Drain: time.Millisecond}
+	if tr.Plain = c.ca == nil; !tr.Plain {
+		tr.TLS = c.ca.TLS("test", id)
+	}
+	ln := listen(c.t, "127.0.0.1:0")
+	c.mu.Lock()
+	c.addrs[id] = ln.Addr().String()
+	c.mu.Unlock()
+	serve(c.t, tr, ln, h)
 	c.nodes[id] = tr
 	return tr
 }
@@ -61,5 +77,9 @@ func serve(t testing.TB, tr *tcp.Transport, ln net.Listener, h transport.Handler
 }
 
 func TestConformance(t *testing.T) {
-	transporttest.Run(t, func(t *testing.T) transporttest.Network { return newCluster(t) })
+	for name, ca := range map[string]*tcp.Authority{"Plain": nil, "TLS": tcp.NewAuthority(t)} {
+		t.Run(name, func(t *testing.T) {
+			transporttest.Run(t, func(t *testing.T) transporttest.Network { return newCluster(t, ca) })
+		})
+	}
 }

@@ -492,7 +492,7 @@ func TestContextEndsWhileQueueIsFull(t *testing.T) {
 		near, far := net.Pipe()
 		defer far.Close()
 		dead := make(chan struct{})
-		w := newWriter(near, time.Hour, dead)
+		w := newWriter(near, time.Hour, dead, new(sync.Mutex))
 		go w.run(nil, nil)
 		big := &frame{kind: kindRequest, payload: make([]byte, queueSize)}
 		require.True(t, w.put(big, nil)) // being written
@@ -501,9 +501,33 @@ func TestContextEndsWhileQueueIsFull(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		require.False(t, w.put(big, ctx.Done()))
+		w.mu.Lock()
 		w.force(&frame{kind: kindCancel})
+		w.mu.Unlock()
 		close(dead)
 		require.False(t, w.put(big, nil))
 		near.Close()
+	})
+}
+
+// A lost connection answers every call once: those whose request waits, those that
+// wait for a reply, and the one whose reply was being read.
+func TestLostConnectionAnswersAllCalls(t *testing.T) {
+	withClient(t, func(t *testing.T, c *client, peer *script) {
+		first, second := start(t.Context(), c), start(t.Context(), c)
+		h, _ := peer.expect(kindRequest)
+		peer.expect(kindRequest)
+		whole := appendFrame(nil, &frame{kind: kindResponse, id: h.id, payload: []byte("cut short")})
+		_, err := peer.conn.Write(whole[:len(whole)-1])
+		require.NoError(t, err)
+		synctest.Wait()
+		require.Equal(t, 1, c.pending.n) // the other reply is being read
+		peer.conn.Close()
+		for _, done := range []<-chan result{first, second} {
+			require.ErrorIs(t, (<-done).err, transport.ErrUnreachable)
+		}
+		synctest.Wait()
+		require.Zero(t, c.pending.n)
+		require.False(t, c.usable())
 	})
 }

@@ -18,7 +18,7 @@ import (
 func TestFlappingNodeIsBackedOff(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	b := &Transport{Self: "b"}
+	b := &Transport{Self: "b", Plain: true}
 	var taken atomic.Int32
 	var group sync.WaitGroup
 	group.Go(func() {
@@ -28,13 +28,13 @@ func TestFlappingNodeIsBackedOff(t *testing.T) {
 				return
 			}
 			taken.Add(1)
-			welcome(conn, b.hello(""), time.Minute)
+			b.welcome(conn, func(transport.NodeID) bool { return true })
 			conn.Close()
 		}
 	})
 	defer group.Wait()
 	defer ln.Close()
-	a := &Transport{Self: "a", MaxBackoff: time.Hour, Peers: map[transport.NodeID]string{"b": ln.Addr().String()}}
+	a := &Transport{Self: "a", Plain: true, MaxBackoff: time.Hour, Peers: map[transport.NodeID]string{"b": ln.Addr().String()}}
 	defer a.Close()
 	for range 5_000 {
 		_, err := a.Call(t.Context(), "b", "m", nil)
@@ -89,7 +89,14 @@ func TestClientTakesBackUnsentCalls(t *testing.T) {
 }
 
 func TestHandshakeErrorIsUnreachable(t *testing.T) {
-	err := &HandshakeError{Addr: "10.0.0.1:1", Reason: "no reason"}
+	err := &HandshakeError{Addr: "10.0.0.1:1", Node: "b", Reason: ReasonBusy}
 	require.ErrorIs(t, err, transport.ErrUnreachable)
-	require.EqualError(t, err, "tcp: handshake with 10.0.0.1:1: no reason")
+	require.EqualError(t, err, `tcp: handshake with 10.0.0.1:1 ("b"): too many connections`)
+	err = &HandshakeError{Addr: "10.0.0.1:1", Reason: ReasonVersion, Remote: true, Err: errHello}
+	require.EqualError(t, err, "tcp: handshake with 10.0.0.1:1: refused by it: no common version: malformed hello")
+	require.ErrorIs(t, err, errHello)
+	for r := range allReasons {
+		require.NotEmpty(t, r.String())
+	}
+	require.Equal(t, "Reason(200)", Reason(200).String())
 }

@@ -219,3 +219,31 @@ func TestTimeoutOnTheWire(t *testing.T) {
 	require.True(t, deadline(0, now).IsZero())
 	require.True(t, deadline(math.MaxUint64, now).IsZero())
 }
+
+// Whatever arrives together with a pong is noted to have arrived, and a batch of frames
+// is noted once.
+func TestReaderNotesBatches(t *testing.T) {
+	pong, ping := &frame{kind: kindPong}, &frame{kind: kindPing}
+	for _, c := range []struct {
+		frames []*frame
+		pongs  int
+	}{
+		{[]*frame{pong}, 0},
+		{[]*frame{pong, pong, ping}, 1},
+		{[]*frame{ping, pong, ping, ping}, 1},
+	} {
+		var b []byte
+		for _, f := range c.frames {
+			b = appendFrame(b, f)
+		}
+		r := reader(b, 1<<10)
+		r.patience = 0 // as if time passed between any two looks at the clock
+		pongs := 0
+		r.pong = func() { pongs++ }
+		for range c.frames {
+			_, err := r.next()
+			require.NoError(t, err)
+		}
+		require.Equal(t, c.pongs, pongs)
+	}
+}

@@ -6,6 +6,8 @@ import (
 	"io"
 	"net"
 	"slices"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,6 +18,7 @@ import (
 
 func FuzzHello(f *testing.F) {
 	f.Add(hello{oldest: 1, newest: 1, cluster: "c", self: "a", peer: "b", limits: testLimits}.append(nil))
+	f.Add(hello{cluster: strings.Repeat("c", 255), self: "a", limits: testLimits}.append(nil))
 	f.Add([]byte("eventual\xff\xff"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		h, err := readHello(bytes.NewReader(b))
@@ -84,7 +87,7 @@ func FuzzServer(f *testing.F) {
 		far.Write(b)
 		far.Close()
 		<-done
-		require.Empty(t, s.calls)
+		require.Zero(t, s.calls.n)
 		require.LessOrEqual(t, len(s.names), maxNumbered)
 	})
 }
@@ -107,5 +110,95 @@ func FuzzClient(f *testing.F) {
 		far.Close()
 		<-done
 		<-called
+	})
+}
+
+// pipes is a listener that has one connection.
+type pipes struct {
+	conns chan net.Conn
+	once  sync.Once
+}
+
+func (p *pipes) Accept() (net.Conn, error) {
+	conn, ok := <-p.conns
+	if !ok {
+		return nil, net.ErrClosed
+	}
+	return conn, nil
+}
+
+func (p *pipes) Close() error {
+	p.once.Do(func() { close(p.conns) })
+	return nil
+}
+
+func (p *pipes) Addr() net.Addr { return nil }
+
+// FuzzServe sends anything to a node, from the first byte on.
+func FuzzServe(f *testing.F) {
+	security := NewAuthority(f).TLS("", "b")
+	greeting := hello{oldest: 1, newest: 1, self: "a", peer: "b", limits: testLimits}.append(nil)
+	request := appendFrame(nil, &frame{kind: kindRequest, id: 1, method: "m", payload: []byte("x")})
+	f.Add(greeting, false)
+	f.Add(append(slices.Clone(greeting), request...), false)
+	f.Add(appendFrame(append(slices.Clone(greeting), request...), &frame{kind: kindRequest, id: 2, number: 1}), false)
+	f.Add(clientHello(f), true)
+	f.Add(clientHello(f), false)
+	f.Add(greeting, true)
+	f.Fuzz(func(t *testing.T, b []byte, secure bool) {
+		near, far := net.Pipe()
+		node := &Transport{Self: "b", Plain: !secure, MaxFrame: minMessage}
+		if secure {
+			node.TLS = security
+		}
+		ln := &pipes{conns: make(chan net.Conn, 1)}
+		ln.conns <- near
+		done := make(chan error)
+		go func() { done <- node.Serve(context.Background(), ln, transport.HandlerFunc(echo)) }()
+		read := make(chan struct{})
+		go func() { io.Copy(io.Discard, far); close(read) }()
+		far.Write(b)
+		far.Close()
+		<-read
+		ln.Close()
+		require.ErrorIs(t, <-done, net.ErrClosed)
+		require.NoError(t, node.Close())
+	})
+}
+
+// FuzzDial answers a node that dials with anything, from the first byte on.
+func FuzzDial(f *testing.F) {
+	security := NewAuthority(f).TLS("", "a")
+	greeting := hello{oldest: 1, newest: 1, self: "b", peer: "a", limits: testLimits}.append(nil)
+	f.Add(greeting, false)
+	f.Add(greeting, true)
+	f.Add(appendFrame(slices.Clone(greeting), &frame{kind: kindResponse, id: 1, payload: []byte("x")}), false)
+	f.Add([]byte{0x15, 3, 3, 0, 2, 2, 70}, true)
+	f.Add([]byte{0x15, 3, 3, 0, 2, 2, 70}, false)
+	f.Fuzz(func(t *testing.T, b []byte, secure bool) {
+		near, far := net.Pipe()
+		node := &Transport{Self: "a", Plain: !secure, MaxFrame: minMessage}
+		if secure {
+			node.TLS = security
+		}
+		read := make(chan struct{})
+		go func() { io.Copy(io.Discard, far); close(read) }()
+		go func() {
+			far.Write(b)
+			far.Close()
+		}()
+		met, err := node.reach(near, "b")
+		if err != nil {
+			near.Close()
+			require.Less(t, explain(err, near, "b").Reason, allReasons)
+			require.NotEmpty(t, explain(err, near, "b").Error())
+		} else {
+			c := newClient(met.line, met.own.limits, met.other.limits, new(counters))
+			done := make(chan struct{})
+			go func() { c.run(); close(done) }()
+			c.call(context.Background(), "m", []byte("x"))
+			<-done
+		}
+		<-read
 	})
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"strings"
 	"time"
 
@@ -37,7 +36,8 @@ type limits struct {
 	ping    time.Duration
 }
 
-// A verdict is what the accepting side says about the hello it got.
+// A verdict is what the accepting side says about the hello it got. One that is not
+// known is a refusal.
 type verdict uint8
 
 const (
@@ -45,6 +45,9 @@ const (
 	wrongVersion verdict = 1
 	wrongCluster verdict = 2
 	wrongNode    verdict = 3
+	wrongName    verdict = 4 // its certificate is not that of the node
+	wrongMode    verdict = 5 // it speaks TLS, and this side does not
+	tooMany      verdict = 6 // connections
 )
 
 const (
@@ -57,7 +60,10 @@ const (
 	maxInterval = time.Hour
 )
 
-var errHello = errors.New("tcp: malformed hello")
+var (
+	errHello = errors.New("malformed hello")
+	errMode  = errors.New("it speaks TLS, this node does not")
+)
 
 func (h hello) append(b []byte) []byte {
 	b = append(b, magic...)
@@ -76,16 +82,19 @@ func (h hello) append(b []byte) []byte {
 // readHello reads a hello, and not a byte more.
 func readHello(r io.Reader) (hello, error) {
 	var head [len(magic) + 2]byte
-	if _, err := io.ReadFull(r, head[:len(magic)]); err != nil {
+	n, err := io.ReadFull(r, head[:len(magic)])
+	switch {
+	case looksLikeTLS(head[:n]):
+		return hello{}, errMode
+	case err != nil:
 		return hello{}, err
-	}
-	if string(head[:len(magic)]) != magic {
+	case string(head[:len(magic)]) != magic:
 		return hello{}, fmt.Errorf("%w: not this protocol", errHello)
 	}
 	if _, err := io.ReadFull(r, head[len(magic):]); err != nil {
 		return hello{}, err
 	}
-	n := int(binary.BigEndian.Uint16(head[len(magic):]))
+	n = int(binary.BigEndian.Uint16(head[len(magic):]))
 	if n > maxHello {
 		return hello{}, fmt.Errorf("%w: %d bytes", errHello, n)
 	}
@@ -95,6 +104,9 @@ func readHello(r io.Reader) (hello, error) {
 	}
 	return parseHello(body)
 }
+
+// looksLikeTLS says whether b begins as a handshake of TLS does, or an alert.
+func looksLikeTLS(b []byte) bool { return len(b) > 2 && (b[0] == 0x15 || b[0] == 0x16) && b[1] == 3 }
 
 func parseHello(b []byte) (hello, error) {
 	if len(b) < 3 {
@@ -107,7 +119,8 @@ func parseHello(b []byte) (hello, error) {
 		if len(b) == 0 || len(b) < 1+int(b[0]) {
 			return hello{}, fmt.Errorf("%w: cut short", errHello)
 		}
-		names[i], b = string(b[1:1+b[0]]), b[1+int(b[0]):]
+		end := 1 + int(b[0])
+		names[i], b = string(b[1:end]), b[end:]
 	}
 	if len(b) < limitsSize {
 		return hello{}, fmt.Errorf("%w: cut short", errHello)
@@ -140,73 +153,6 @@ func (h hello) judge(own hello) verdict {
 		return wrongNode
 	}
 	return accepted
-}
-
-// A HandshakeError says why two nodes do not talk to each other although there is a
-// connection. It is [transport.ErrUnreachable] to [errors.Is].
-type HandshakeError struct {
-	Addr   string // of the other side
-	Reason string // what does not match, and how
-}
-
-// Error names the other side and what does not match.
-func (e *HandshakeError) Error() string {
-	return fmt.Sprintf("tcp: handshake with %s: %s", e.Addr, e.Reason)
-}
-
-// Is says whether target is transport.ErrUnreachable.
-func (e *HandshakeError) Is(target error) bool { return target == transport.ErrUnreachable }
-
-// refusal words a verdict other than accepted, for either side.
-func refusal(v verdict, conn net.Conn, own, other hello) error {
-	reason := fmt.Sprintf("refused for reason %d", v)
-	switch v {
-	case wrongVersion:
-		reason = fmt.Sprintf("it speaks versions %d to %d, this node %d to %d", other.oldest, other.newest, own.oldest, own.newest)
-	case wrongCluster:
-		reason = fmt.Sprintf("it is of cluster %q, this node of %q", other.cluster, own.cluster)
-	case wrongNode:
-		reason = fmt.Sprintf("it is node %q and looks for %q, this node is %q and looks for %q", other.self, other.peer, own.self, own.peer)
-	}
-	return &HandshakeError{Addr: conn.RemoteAddr().String(), Reason: reason}
-}
-
-// greet is the handshake of the side that dialled.
-func greet(conn net.Conn, own hello, timeout time.Duration) (hello, error) {
-	conn.SetDeadline(time.Now().Add(timeout))
-	if _, err := conn.Write(own.append(nil)); err != nil {
-		return hello{}, err
-	}
-	other, err := readHello(conn)
-	if err != nil {
-		return hello{}, err
-	}
-	v := other.judge(own)
-	if v == accepted {
-		v = other.verdict
-	}
-	if v != accepted {
-		return hello{}, refusal(v, conn, own, other)
-	}
-	return other, conn.SetDeadline(time.Time{})
-}
-
-// welcome is the handshake of the side that accepted.
-func welcome(conn net.Conn, own hello, timeout time.Duration) (hello, error) {
-	conn.SetDeadline(time.Now().Add(timeout))
-	other, err := readHello(conn)
-	if err != nil {
-		return hello{}, err
-	}
-	v := other.judge(own)
-	own.verdict, own.peer = v, other.self
-	if _, err := conn.Write(own.append(nil)); err != nil {
-		return hello{}, err
-	}
-	if v != accepted {
-		return hello{}, refusal(v, conn, own, other)
-	}
-	return other, conn.SetDeadline(time.Time{})
 }
 
 // text makes a peer's text fit for an error: valid UTF-8 of bounded length.

@@ -3,6 +3,7 @@ package tcp
 import (
 	"bytes"
 	"io"
+	"strings"
 	"testing"
 	"time"
 
@@ -42,6 +43,18 @@ func TestHelloRoundTrip(t *testing.T) {
 		require.Equal(t, h, got)
 		require.Equal(t, len("the next frame"), r.Len())
 	})
+}
+
+// The longest names are read, and end no process.
+func TestHelloOfTheLongestNames(t *testing.T) {
+	long := strings.Repeat("n", transport.MaxName)
+	h := hello{
+		oldest: 1, newest: 1, cluster: long, self: transport.NodeID(long), peer: transport.NodeID(long),
+		limits: limits{message: 1, calls: 1, window: 1, ping: time.Millisecond},
+	}
+	got, err := readHello(bytes.NewReader(h.append(nil)))
+	require.NoError(t, err)
+	require.Equal(t, h, got)
 }
 
 // A later version may say more.

@@ -111,7 +111,7 @@ func TestIdleConnectionIsClosed(t *testing.T) {
 // Nothing is kept of a node that is called no more, at either side; it can be called
 // again at any time.
 func TestIdleNodeIsForgotten(t *testing.T) {
-	a, b := &Transport{IdleTimeout: 1}, new(Transport)
+	a, b := &Transport{Plain: true, IdleTimeout: 1}, &Transport{Plain: true}
 	node(t, a, b, transport.HandlerFunc(echo))
 	for i := range 3 {
 		_, err := a.Call(t.Context(), "b", "m", nil)
@@ -121,6 +121,7 @@ func TestIdleNodeIsForgotten(t *testing.T) {
 			clients, peers := a.open()
 			return clients == 0 && peers == 0
 		})
+		require.Nil(t, a.connected("b"))
 		require.Equal(t, uint64(i+1), a.Stats().Dialed)
 	}
 	require.Zero(t, b.Stats().Violations)
@@ -128,7 +129,7 @@ func TestIdleNodeIsForgotten(t *testing.T) {
 
 // Calls and the closing of an idle connection may cross; no call is lost to that.
 func TestIdleClosingLosesNoCall(t *testing.T) {
-	a, b := &Transport{IdleTimeout: 1}, new(Transport)
+	a, b := &Transport{Plain: true, IdleTimeout: 1}, &Transport{Plain: true}
 	node(t, a, b, transport.HandlerFunc(echo))
 	var group sync.WaitGroup
 	for a.Stats().Dialed < 20 {
@@ -145,7 +146,7 @@ func TestIdleClosingLosesNoCall(t *testing.T) {
 // Of nodes that could not be reached and are asked for no more, few are remembered.
 func TestUnreachableNodesAreForgotten(t *testing.T) {
 	lost := errors.New("no such node")
-	a := &Transport{Self: "a", MaxBackoff: 1, Resolve: func(context.Context, transport.NodeID) (string, error) { return "", lost }}
+	a := &Transport{Self: "a", Plain: true, MaxBackoff: 1, Resolve: func(context.Context, transport.NodeID) (string, error) { return "", lost }}
 	defer a.Close()
 	for i := range 2_000 {
 		_, err := a.Call(t.Context(), transport.NodeID(fmt.Sprint(i)), "m", nil)
@@ -157,7 +158,7 @@ func TestUnreachableNodesAreForgotten(t *testing.T) {
 
 // An entry that is forgotten while a call has it in hand is not used.
 func TestForgottenEntryIsNotUsed(t *testing.T) {
-	a := &Transport{Self: "a", Peers: map[transport.NodeID]string{"b": ""}}
+	a := &Transport{Self: "a", Plain: true, Peers: map[transport.NodeID]string{"b": ""}}
 	defer a.Close()
 	p, err := a.peer("b")
 	require.NoError(t, err)
@@ -171,7 +172,7 @@ func TestForgottenEntryIsNotUsed(t *testing.T) {
 
 // A failure is remembered for as long as it delays the next attempt, and a while.
 func TestRecentFailureIsNotForgotten(t *testing.T) {
-	a := &Transport{Self: "a", Peers: map[transport.NodeID]string{"b": ""}}
+	a := &Transport{Self: "a", Plain: true, Peers: map[transport.NodeID]string{"b": ""}}
 	defer a.Close()
 	now := time.Now()
 	p, err := a.peer("b")
@@ -185,7 +186,7 @@ func TestRecentFailureIsNotForgotten(t *testing.T) {
 
 // Close knows of a connection before a call can be made over it.
 func TestCloseKnowsNewConnections(t *testing.T) {
-	a, b := &Transport{Drain: time.Millisecond}, new(Transport)
+	a, b := &Transport{Plain: true, Drain: time.Millisecond}, &Transport{Plain: true}
 	node(t, a, b, transport.HandlerFunc(untilDone))
 	p, err := a.peer("b")
 	require.NoError(t, err)
@@ -200,7 +201,7 @@ func TestCloseKnowsNewConnections(t *testing.T) {
 // A call that waits for a connection when the transport is closed is told so.
 func TestCloseEndsDialling(t *testing.T) {
 	dialling := make(chan struct{})
-	a := &Transport{Self: "a", Resolve: func(ctx context.Context, _ transport.NodeID) (string, error) {
+	a := &Transport{Self: "a", Plain: true, Resolve: func(ctx context.Context, _ transport.NodeID) (string, error) {
 		close(dialling)
 		<-ctx.Done()
 		return "", ctx.Err()
@@ -218,7 +219,7 @@ func TestCloseEndsDialling(t *testing.T) {
 // Close ends within Drain whatever is being dialled meanwhile.
 func TestCloseWhileDialling(t *testing.T) {
 	for range 100 {
-		a, b := &Transport{Drain: time.Millisecond}, &Transport{Drain: time.Millisecond}
+		a, b := &Transport{Plain: true, Drain: time.Millisecond}, &Transport{Plain: true, Drain: time.Millisecond}
 		node(t, a, b, transport.HandlerFunc(untilDone))
 		done := make(chan error, 1)
 		go func() {
@@ -233,10 +234,9 @@ func TestCloseWhileDialling(t *testing.T) {
 	}
 }
 
-// Connections over the bound are closed before anything is said; the end of one
-// makes room for another.
+// Connections over the bound are refused; the end of one makes room for another.
 func TestMaxConns(t *testing.T) {
-	a, b := new(Transport), &Transport{MaxConns: 1, HandshakeTimeout: time.Hour}
+	a, b := &Transport{Plain: true}, &Transport{Plain: true, MaxConns: 1, HandshakeTimeout: time.Hour}
 	node(t, a, b, transport.HandlerFunc(echo))
 	_, err := a.Call(t.Context(), "b", "m", nil)
 	require.NoError(t, err)
@@ -244,13 +244,14 @@ func TestMaxConns(t *testing.T) {
 		conn, err := net.Dial("tcp", a.Peers["b"])
 		require.NoError(t, err)
 		defer conn.Close()
-		_, err = greet(conn, (&Transport{Self: "c"}).hello("b"), 30*time.Second)
+		_, err = (&Transport{Self: "c", Plain: true}).reach(conn, "b")
 		return err
 	}
-	err = stranger()
-	require.Error(t, err)
-	require.False(t, errors.Is(err, context.DeadlineExceeded), "closed, not kept waiting")
-	require.Equal(t, uint64(1), b.Stats().Refused)
+	refused, ok := errors.AsType[*HandshakeError](stranger())
+	require.True(t, ok)
+	require.Equal(t, ReasonBusy, refused.Reason)
+	require.True(t, refused.Remote)
+	eventually(t, func() bool { return b.Stats().Refused == 1 })
 	_, err = a.Call(t.Context(), "b", "m", nil)
 	require.NoError(t, err)
 	require.NoError(t, a.Close())

@@ -20,13 +20,13 @@ import (
 // numbers, and a method is named once while there are numbers left.
 func TestNumbersMeanTheSame(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		w := newWriter(nil, time.Second, nil)
+		w := newWriter(nil, time.Second, nil, new(sync.Mutex))
 		var known names
 		named := make(map[string]int)
 		most := rapid.IntRange(1, 3*maxNumbered).Draw(t, "methods")
 		for range rapid.IntRange(1, 1000).Draw(t, "calls") {
 			method := fmt.Sprint("method ", rapid.IntRange(1, most).Draw(t, "method"))
-			w.add(&frame{kind: kindRequest, method: method})
+			w.force(&frame{kind: kindRequest, method: method})
 			queue, _ := w.take(nil)
 			q := requestIn(t, queue)
 			got, err := known.take(q)
@@ -116,7 +116,7 @@ func TestRefusedRequestNamesItsMethod(t *testing.T) {
 
 // A request that is not sent takes no number: the next one names its method.
 func TestUnsentRequestTakesNoNumber(t *testing.T) {
-	w := newWriter(nil, time.Second, nil)
+	w := newWriter(nil, time.Second, nil, new(sync.Mutex))
 	given := make(chan struct{})
 	close(given)
 	require.True(t, w.put(&frame{kind: kindRequest, method: "large", payload: make([]byte, queueSize)}, nil))
@@ -134,7 +134,7 @@ func TestUnsentRequestTakesNoNumber(t *testing.T) {
 
 // Calls of many methods at a time, some of them given up, reach the method they name.
 func TestCallsReachTheirMethods(t *testing.T) {
-	a, b := new(Transport), new(Transport)
+	a, b := &Transport{Plain: true}, &Transport{Plain: true}
 	node(t, a, b, transport.HandlerFunc(method))
 	var group sync.WaitGroup
 	for g := range 16 {

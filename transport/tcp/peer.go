@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"os"
 	"sync"
 	"time"
 
@@ -40,7 +41,7 @@ type dialling struct {
 
 // get returns a usable connection, making one if need be.
 func (p *peer) get(ctx context.Context) (*client, error) {
-	c, d, err := p.join(time.Now())
+	c, d, err := p.join()
 	if c != nil || err != nil {
 		return c, err
 	}
@@ -53,7 +54,7 @@ func (p *peer) get(ctx context.Context) (*client, error) {
 }
 
 // join returns the connection, or the attempt to make one, or why there is none.
-func (p *peer) join(now time.Time) (*client, *dialling, error) {
+func (p *peer) join() (*client, *dialling, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.gone {
@@ -63,12 +64,12 @@ func (p *peer) join(now time.Time) (*client, *dialling, error) {
 		if p.client.usable() {
 			return p.client, nil, nil
 		}
-		p.noteLoss(now)
+		p.noteLoss(time.Now())
 	}
 	if p.dialling != nil {
 		return nil, p.dialling, nil
 	}
-	if wait := p.backoff.wait(now); wait > 0 {
+	if wait := p.backoff.wait(time.Now()); wait > 0 {
 		return nil, nil, fmt.Errorf("%w (not tried again for %v)", p.failure, wait.Round(time.Millisecond))
 	}
 	if !p.t.spawn(p.dial) {
@@ -87,7 +88,13 @@ func (p *peer) noteLoss(now time.Time) {
 	} else {
 		p.backoff = backoff{}
 	}
-	p.client = nil
+	p.use(nil)
+}
+
+// use has calls be made over c. It needs p.mu.
+func (p *peer) use(c *client) {
+	p.client = c
+	p.t.connect(p.id, c)
 }
 
 // dial makes one attempt, and serves the connection that comes of it to its end.
@@ -135,9 +142,11 @@ func (p *peer) settle(c *client, err error) *dialling {
 	defer p.mu.Unlock()
 	d := p.dialling
 	p.dialling = nil
-	if p.client = c; err != nil {
+	if err != nil {
 		p.failure = err
 		p.backoff.failed(time.Now(), p.t.maxBackoff())
+	} else {
+		p.use(c)
 	}
 	return d
 }
@@ -154,23 +163,41 @@ func (p *peer) connect(ctx context.Context) (*client, error) {
 		return nil, unreachable(p.id, err)
 	}
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
-	own := p.t.hello(p.id)
-	other, err := greet(conn, own, p.t.handshakeTimeout())
+	met, err := p.t.reach(conn, p.id)
 	if !stop() && err == nil {
-		err = context.Cause(ctx)
+		err = os.ErrDeadlineExceeded
 	}
 	if err != nil {
+		err = p.refused(ctx, conn, err)
 		conn.Close()
 		return nil, unreachable(p.id, err)
 	}
-	c := newClient(conn, own.limits, other.limits, &p.t.stats)
+	c := newClient(met.line, met.own.limits, met.other.limits, &p.t.stats)
 	c.idle = p.t.idleTimeout()
+	c.trust = met.trust
+	c.trust.tell(p.t, conn, p.id, true)
 	if !p.t.admit(c) {
 		conn.Close()
 		return nil, transport.ErrClosed
 	}
 	p.t.stats.dialled.Add(1)
 	return c, nil
+}
+
+// refused words and tells why a handshake failed, unless this side is closing.
+func (p *peer) refused(ctx context.Context, conn net.Conn, err error) error {
+	if ctx.Err() == context.Canceled {
+		return err
+	}
+	e := explain(err, conn, p.id)
+	if ctx.Err() != nil {
+		e.Reason, e.Err = ReasonTimeout, nil
+	}
+	if !e.Remote && e.Reason > ReasonCredentials { // it was told so
+		linger(conn, 100*time.Millisecond)
+	}
+	p.t.refused(e, true)
+	return e
 }
 
 // unreachable wraps why there is no connection.
@@ -188,7 +215,8 @@ func (c cause) Error() string { return c.err.Error() }
 
 func (c cause) Is(target error) bool {
 	switch target {
-	case context.Canceled, context.DeadlineExceeded, transport.ErrClosed, transport.ErrTooLarge, transport.ErrUnknownMethod:
+	case context.Canceled, context.DeadlineExceeded, transport.ErrClosed, transport.ErrTooLarge, transport.ErrUnknownMethod,
+		transport.ErrDenied:
 		return false
 	}
 	return errors.Is(c.err, target)

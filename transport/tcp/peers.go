@@ -14,6 +14,9 @@ const leastCrowd = 64 // fewer peers are not worth tidying
 
 // connection returns a usable connection to a node, making one if need be.
 func (t *Transport) connection(ctx context.Context, id transport.NodeID) (*client, error) {
+	if c := t.connected(id); c != nil && c.usable() {
+		return c, nil
+	}
 	for {
 		p, err := t.peer(id)
 		if err != nil {
@@ -25,12 +28,34 @@ func (t *Transport) connection(ctx context.Context, id transport.NodeID) (*clien
 	}
 }
 
+// connected returns the last connection to a node without a lock, if it is there still.
+func (t *Transport) connected(id transport.NodeID) *client {
+	if all := t.ready.Load(); all != nil {
+		return (*all)[id]
+	}
+	return nil
+}
+
+// connect notes the connection to a node, or that there is none. To copy all of them
+// costs little beside a handshake.
+func (t *Transport) connect(id transport.NodeID, c *client) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	all := make(map[transport.NodeID]*client)
+	if last := t.ready.Load(); last != nil {
+		maps.Copy(all, *last)
+	}
+	if delete(all, id); c != nil {
+		all[id] = c
+	}
+	t.ready.Store(&all)
+}
+
 // peer returns the entry of a node, making it if the node may exist.
 func (t *Transport) peer(id transport.NodeID) (*peer, error) {
 	p, crowd, err := t.entry(id)
-	now := time.Now()
 	for _, other := range crowd { // without t.mu, which retire takes
-		other.retire(now)
+		other.retire(time.Now())
 	}
 	return p, err
 }

@@ -14,6 +14,7 @@ type frameReader struct {
 	limit    int // of a body
 	patience time.Duration
 	pong     func() // called now and then while something arrives; may be nil
+	waited   bool   // for bytes, since something other than a pong was noted to have arrived
 	armed    time.Time
 	ponged   time.Time
 }
@@ -27,29 +28,48 @@ func newFrameReader(conn deadliner, limit int, patience time.Duration) *frameRea
 	return &frameReader{conn: conn, buf: bufio.NewReaderSize(conn, 32<<10), limit: limit, patience: patience}
 }
 
-// next reads the next header. Its body must be read by read or skip.
+// next reads the next header. Its body must be read by read or skip. The clock is looked
+// at where something has to be waited for, so not for each of many frames that came
+// together.
 func (r *frameReader) next() (header, error) {
-	r.arm(time.Now())
 	h, err := r.header()
-	if err == nil && h.kind != kindPong {
+	if err == errShort {
+		r.arm(time.Now())
+		h, err = r.awaitHeader()
+		r.waited = true
+	}
+	if err == nil && h.kind != kindPong && (r.waited || h.size > r.buf.Buffered()) {
 		r.arrived()
 	}
 	return h, err
 }
 
-// header waits for no byte more than the header has.
+// empty says whether next is sure to wait.
+func (r *frameReader) empty() bool { return r.buf.Buffered() == 0 }
+
+// header takes a header that has arrived.
 func (r *frameReader) header() (header, error) {
-	for seen := 0; ; {
-		if _, err := r.buf.Peek(seen + 1); err != nil {
+	n := min(r.buf.Buffered(), headerSize)
+	if n == 0 {
+		return header{}, errShort
+	}
+	b, _ := r.buf.Peek(n)
+	h, rest, err := parseHeader(b, r.limit)
+	if err != errShort {
+		r.buf.Discard(n - len(rest))
+	}
+	return h, err
+}
+
+// awaitHeader waits for no byte more than the header has.
+func (r *frameReader) awaitHeader() (header, error) {
+	for {
+		if _, err := r.buf.Peek(min(r.buf.Buffered(), headerSize) + 1); err != nil {
 			return header{}, err
 		}
-		b, _ := r.buf.Peek(min(r.buf.Buffered(), headerSize))
-		h, rest, err := parseHeader(b, r.limit)
-		if err != errShort {
-			r.buf.Discard(len(b) - len(rest))
+		if h, err := r.header(); err != errShort {
 			return h, err
 		}
-		seen = len(b)
 	}
 }
 
@@ -65,6 +85,7 @@ func (r *frameReader) arm(now time.Time) {
 // sent last, pings too, may still be on its way.
 func (r *frameReader) arrived() {
 	now := time.Now()
+	r.waited = false
 	r.arm(now)
 	if r.pong != nil && now.Sub(r.ponged) > r.patience/8 {
 		r.pong()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -30,7 +31,7 @@ func (t *Transport) Serve(ctx context.Context, ln net.Listener, h transport.Hand
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(base, cancel)()
-	a := &acceptor{t: t, handler: h, conns: make(map[net.Conn]*server)}
+	a := newAcceptor(t, h)
 	defer context.AfterFunc(ctx, func() { ln.Close() })()
 	err = a.accept(ctx, ln)
 	ln.Close()
@@ -58,10 +59,29 @@ type acceptor struct {
 	handler transport.Handler
 	group   sync.WaitGroup
 
-	mu      sync.Mutex
-	leaving bool
-	conns   map[net.Conn]*server // nil: still in the handshake
+	mu       sync.Mutex
+	leaving  bool
+	arriving crowd[string, *guest]           // in the handshake, by where they come from
+	seated   crowd[transport.NodeID, *guest] // with a name
 }
+
+// A guest is a connection that was accepted.
+type guest struct {
+	conn    net.Conn
+	from    string
+	node    transport.NodeID // guarded by acceptor.mu, as what follows
+	server  *server          // when the handshake is over
+	crowded bool             // has to leave for others
+}
+
+func newAcceptor(t *Transport, h transport.Handler) *acceptor {
+	a := &acceptor{t: t, handler: h}
+	a.arriving.limit = max(t.maxConns(), leastArriving)
+	a.seated.limit, a.seated.loyal = t.maxConns(), true
+	return a
+}
+
+const leastArriving = 16 // so many handshakes at a time may be under way
 
 // accept takes connections until the listener is closed or ctx ends.
 func (a *acceptor) accept(ctx context.Context, ln net.Listener) error {
@@ -84,50 +104,119 @@ func (a *acceptor) accept(ctx context.Context, ln net.Listener) error {
 	}
 }
 
-// take serves a connection, unless there are too many.
+// take serves a connection. If there are too many handshakes under way, another one has
+// to leave: the oldest from the place that most of them come from.
 func (a *acceptor) take(conn net.Conn) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.leaving || len(a.conns) >= a.t.maxConns() {
-		a.t.stats.refused.Add(1)
+	if a.leaving {
 		conn.Close()
 		return
 	}
-	a.conns[conn] = nil
-	a.group.Go(func() { a.serve(conn) })
+	g := &guest{conn: conn, from: origin(conn)}
+	if out, full := a.arriving.enter(g.from, g); full {
+		a.turnOut(out)
+	}
+	a.group.Go(func() { a.serve(g) })
 }
 
-func (a *acceptor) serve(conn net.Conn) {
-	defer a.drop(conn)
-	own := a.t.hello("")
-	other, err := welcome(conn, own, a.t.handshakeTimeout())
+// origin returns where a connection comes from: an address, or of IPv6 the network of
+// 64 bits that one host may have all of.
+func origin(conn net.Conn) string {
+	host, _, err := net.SplitHostPort(conn.RemoteAddr().String())
 	if err != nil {
-		a.t.stats.refused.Add(1)
+		return ""
+	}
+	if addr, err := netip.ParseAddr(host); err == nil && addr.Is6() && !addr.Is4In6() {
+		if p, err := addr.Prefix(64); err == nil {
+			return p.String()
+		}
+	}
+	return host
+}
+
+// seat gives a guest a place among those with a name, if there is one. If there are too
+// many, a node that has most of them loses its oldest, unless each has but one.
+func (a *acceptor) seat(g *guest, node transport.NodeID) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if g.crowded || a.leaving {
+		return false
+	}
+	out, full := a.seated.enter(node, g)
+	if full && out == g {
+		return false
+	}
+	a.arriving.leave(g.from, g)
+	if g.node = node; full {
+		a.turnOut(out)
+	}
+	return true
+}
+
+// turnOut needs a.mu.
+func (a *acceptor) turnOut(g *guest) {
+	g.crowded = true
+	g.conn.Close()
+	a.t.stats.crowded.Add(1)
+}
+
+func (a *acceptor) serve(g *guest) {
+	defer a.drop(g)
+	met, err := a.t.welcome(g.conn, func(node transport.NodeID) bool { return a.seat(g, node) })
+	if err != nil {
+		a.refused(g, met, err)
 		return
 	}
-	s := newServer(conn, other.self, own.limits, other.limits, a.handler, &a.t.stats)
-	if !a.keep(conn, s) {
+	s := newServer(met.line, met.other.self, met.own.limits, met.other.limits, a.handler, &a.t.stats)
+	s.trust = met.trust
+	s.trust.tell(a.t, g.conn, met.other.self, false)
+	if !a.keep(g, s) {
 		return
 	}
 	a.t.stats.accepted.Add(1)
 	s.run()
 }
 
-func (a *acceptor) keep(conn net.Conn, s *server) bool {
+// refused counts and tells why a guest was not served.
+func (a *acceptor) refused(g *guest, met greeting, err error) {
+	a.t.stats.refused.Add(1)
+	crowded, leaving := a.state(g)
+	if leaving {
+		return
+	}
+	e := explain(err, g.conn, met.other.self)
+	if crowded {
+		e.Reason = ReasonBusy
+	}
+	a.t.refused(e, false)
+	if e.Reason != ReasonTimeout {
+		linger(g.conn, time.Second)
+	}
+}
+
+func (a *acceptor) state(g *guest) (crowded, leaving bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.leaving {
+	return g.crowded, a.leaving
+}
+
+func (a *acceptor) keep(g *guest, s *server) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.leaving || g.crowded {
 		return false
 	}
-	a.conns[conn] = s
+	g.server = s
 	return true
 }
 
-func (a *acceptor) drop(conn net.Conn) {
-	conn.Close()
+func (a *acceptor) drop(g *guest) {
+	g.conn.Close()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	delete(a.conns, conn)
+	a.arriving.leave(g.from, g)
+	a.seated.leave(g.node, g)
 }
 
 // leave ends all connections and returns when the last handler has returned. Peers
@@ -151,11 +240,14 @@ func (a *acceptor) shut() (servers []*server) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.leaving = true
-	for conn, s := range a.conns {
-		if s == nil {
-			conn.Close()
+	for g := range a.arriving.all() {
+		g.conn.Close()
+	}
+	for g := range a.seated.all() {
+		if g.server == nil {
+			g.conn.Close()
 		} else {
-			servers = append(servers, s)
+			servers = append(servers, g.server)
 		}
 	}
 	return servers

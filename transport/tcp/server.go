@@ -13,7 +13,7 @@ import (
 
 // A server is the answering end of a connection that this node accepted.
 type server struct {
-	conn    net.Conn
+	conn    *line
 	w       *writer
 	peer    transport.NodeID
 	own     limits
@@ -22,14 +22,17 @@ type server struct {
 	handler transport.Handler
 	stats   *counters
 	dead    chan struct{}
-	running sync.WaitGroup // handlers
+	running sync.WaitGroup // the goroutines that handlers run in
 	names   names          // of the methods; read's alone
+	trust   *trust         // in the peer; nil without TLS
 
-	mu     sync.Mutex
-	gate   gate
-	calls  map[uint64]*served
-	away   bool
-	failed bool
+	mu      sync.Mutex
+	gate    gate
+	calls   table[served]
+	crew    crew
+	backlog backlog
+	away    bool
+	failed  bool
 }
 
 // served is one call being served. It is used again for another call when it has
@@ -41,7 +44,6 @@ type served struct {
 	method string
 	req    []byte
 	body   []byte // what req is a part of
-	run    func() // serve, made once
 }
 
 var (
@@ -53,16 +55,14 @@ func newServed() *served {
 	if k, ok := serving.Get().(*served); ok {
 		return k
 	}
-	k := new(served)
-	k.run = k.serve
-	return k
+	return new(served)
 }
 
 const keepBody = 2 * chunk // a larger request is not kept
 
 func newServer(conn net.Conn, peer transport.NodeID, own, other limits, h transport.Handler, stats *counters) *server {
 	s := &server{
-		conn:    conn,
+		conn:    newLine(conn),
 		peer:    peer,
 		own:     own,
 		accepts: min(own.message, other.message),
@@ -71,9 +71,10 @@ func newServer(conn net.Conn, peer transport.NodeID, own, other limits, h transp
 		stats:   stats,
 		dead:    make(chan struct{}),
 		gate:    gate{calls: own.calls, bytes: own.window},
-		calls:   make(map[uint64]*served),
+		backlog: newBacklog(own),
+		crew:    newCrew(),
 	}
-	s.w = newWriter(conn, 3*s.ping, s.dead)
+	s.w = newWriter(s.conn, 3*s.ping, s.dead, &s.mu)
 	return s
 }
 
@@ -84,6 +85,9 @@ func (s *server) run() {
 		s.w.run(nil, nil)
 		s.fail()
 	})
+	if s.trust != nil {
+		group.Go(func() { s.trust.watch(s.dead, s.renew, func(error) { s.fail() }) })
+	}
 	if err := s.read(); errors.Is(err, errFrame) {
 		s.stats.violations.Add(1)
 	}
@@ -102,17 +106,27 @@ func (s *server) fail() {
 	s.failed = true
 	close(s.dead)
 	s.conn.Close()
-	for _, k := range s.calls {
-		k.ctx.end(context.Canceled)
+	s.calls.all(func(k *served) { k.ctx.end(context.Canceled) })
+	for _, k := range append(s.crew.drop(), s.backlog.held...) { // never run
+		s.calls.delete(k.id)
 	}
+	s.backlog.held = nil
 }
 
 // leave asks the peer to send no more calls, and to close the connection when the
 // last one is answered.
 func (s *server) leave() {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.away = true
-	s.mu.Unlock()
+	s.w.force(&frame{kind: kindAway})
+}
+
+// renew asks the peer to make another connection. What it sends over this one until it
+// has heard of that is served.
+func (s *server) renew() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.w.force(&frame{kind: kindAway})
 }
 
@@ -157,63 +171,110 @@ func (s *server) request(r *frameReader, h header) error {
 	if k.method, err = s.names.take(q); err != nil {
 		return err
 	}
-	k.req, k.ctx = q.payload, &callContext{deadline: deadline(q.timeout, time.Now())}
-	refused, err := s.enter(k)
-	switch {
-	case err != nil:
-		return err
-	case refused:
-		s.w.put(&frame{kind: kindResponse, id: k.id, status: statusAway}, nil)
-	default:
-		go k.run()
+	k.req, k.ctx = q.payload, new(callContext)
+	if q.timeout > 0 {
+		k.ctx.deadline = deadline(q.timeout, time.Now())
 	}
-	return nil
+	ok, err := s.enter(k)
+	if err == nil && !ok {
+		s.w.put(&frame{kind: kindResponse, id: k.id, status: statusAway}, nil)
+	}
+	return err
 }
 
-// enter registers a call, unless this side is leaving. A peer that sends more than
-// it was told it may, or an id that is in use, breaks the protocol.
-func (s *server) enter(k *served) (refused bool, err error) {
+// enter registers a call and has it run, unless this side is leaving. A peer that sends
+// more than it was told it may, or an id that is in use, breaks the protocol.
+func (s *server) enter(k *served) (ok bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.failed:
 		return false, errGone
 	case s.away:
-		return true, nil
+		return false, nil
 	case !s.gate.fits(len(k.req)):
 		return false, fmt.Errorf("%w: more calls or bytes at a time than allowed", errFrame)
-	case s.calls[k.id] != nil:
+	case s.calls.get(k.id) != nil:
 		return false, fmt.Errorf("%w: id %d is in use", errFrame, k.id)
 	}
 	s.gate.take(len(k.req))
-	s.calls[k.id] = k
-	s.running.Add(1)
-	return false, nil
+	s.calls.put(k.id, k)
+	if s.backlog.full() {
+		s.backlog.hold(k)
+	} else {
+		s.start(k)
+	}
+	return true, nil
+}
+
+// start has a call run. It needs s.mu.
+func (s *server) start(k *served) { s.hire(s.crew.add(k)) }
+
+// hire starts another goroutine if one is needed. It needs s.mu: none is started once
+// the connection was given up.
+func (s *server) hire(another bool) {
+	if another {
+		s.running.Go(s.work)
+	}
+}
+
+// work runs calls as they come, as long as there are not too many who wait for them.
+func (s *server) work() {
+	for {
+		for k := s.arrive(); k != nil; {
+			k = k.serve()
+		}
+		if !s.rest() {
+			return
+		}
+		select {
+		case <-s.crew.call:
+		case <-s.dead:
+			return
+		}
+	}
+}
+
+func (s *server) arrive() *served {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k, another := s.crew.arrive()
+	s.hire(another)
+	return k
+}
+
+func (s *server) rest() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.crew.rest()
 }
 
 func (s *server) cancel(id uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if k := s.calls[id]; k != nil {
+	if k := s.calls.get(id); k != nil {
 		k.ctx.end(context.Canceled)
 	}
 }
 
-// serve runs the handler of one call and answers. The answer is sent even if the
-// handler ends its goroutine.
-func (k *served) serve() {
+// serve runs the handler of one call, answers, and returns the next one to be run. The
+// answer is sent even if the handler ends its goroutine, which then runs nothing more.
+func (k *served) serve() (next *served) {
 	s := k.server
-	defer s.running.Done()
-	var resp []byte
-	err := errNoReply
-	defer func() { s.reply(k, resp, err) }()
-	resp, err = transport.Invoke(k.ctx, s.handler, s.peer, k.method, k.req)
+	returned := false
+	defer func() {
+		if !returned {
+			s.handOn(s.reply(k, nil, errNoReply))
+		}
+	}()
+	resp, err := transport.Invoke(k.ctx, s.handler, s.peer, k.method, k.req)
+	returned = true
+	return s.reply(k, resp, err)
 }
 
 // reply answers a call, cancelled or not, and takes it off the list first: a peer
-// that has the answer may send another call.
-func (s *server) reply(k *served, resp []byte, err error) {
-	s.leaveCall(k)
+// that has the answer may send another call. It returns the next call to be run.
+func (s *server) reply(k *served, resp []byte, err error) (next *served) {
 	f := frame{kind: kindResponse, id: k.id, payload: resp}
 	switch {
 	case err != nil:
@@ -222,16 +283,38 @@ func (s *server) reply(k *served, resp []byte, err error) {
 	case len(resp) > s.accepts:
 		f.status, f.payload = statusTooLarge, tooLarge(s.accepts, len(resp))
 	}
-	s.w.put(&f, nil)
+	next, ok := s.answer(k, &f)
+	if !ok {
+		next = s.answerLater(&f)
+	}
 	k.recycle()
+	return next
 }
 
-func (s *server) leaveCall(k *served) {
+// answer takes a call off the list, and queues its answer if there is room.
+func (s *server) answer(k *served, f *frame) (next *served, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.calls, k.id)
+	s.calls.delete(k.id)
 	s.gate.leave(len(k.req))
 	k.ctx.end(context.Canceled)
+	if s.w.tryPut(f) != nil {
+		return nil, false
+	}
+	s.resume()
+	return s.crew.next(), true
+}
+
+// handOn has another goroutine run a call.
+func (s *server) handOn(k *served) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case k != nil && s.failed:
+		s.calls.delete(k.id)
+	case k != nil:
+		s.start(k)
+	}
 }
 
 // recycle lets another call use the place and the bytes of this one.

@@ -63,17 +63,25 @@ func (l link) carry(dst, src net.Conn, stop <-chan struct{}) {
 
 // overLinks runs a connection whose ends meet over links.
 func overLinks(t *testing.T, there, back link, dials, accepts limits, h transport.HandlerFunc, play func(t *testing.T, c *client, s *server)) {
+	overLinksWith(t, false, there, back, dials, accepts, h, play)
+}
+
+func overLinksWith(t *testing.T, secure bool, there, back link, dials, accepts limits, h transport.HandlerFunc, play func(t *testing.T, c *client, s *server)) {
 	synctest.Test(t, func(t *testing.T) {
 		clientEnd, near := net.Pipe()
 		far, serverEnd := net.Pipe()
-		c := newClient(clientEnd, dials, accepts, new(counters))
-		s := newServer(serverEnd, "a", accepts, dials, h, new(counters))
 		var group sync.WaitGroup
 		stop := make(chan struct{})
-		group.Go(c.run)
-		group.Go(s.run)
 		group.Go(func() { there.carry(far, near, stop) })
 		group.Go(func() { back.carry(near, far, stop) })
+		clientLine, serverLine := newLine(clientEnd), newLine(serverEnd)
+		if secure {
+			shakeHands(t, clientLine, serverLine)
+		}
+		c := newClient(clientLine, dials, accepts, new(counters))
+		s := newServer(serverLine, "a", accepts, dials, h, new(counters))
+		group.Go(c.run)
+		group.Go(s.run)
 		play(t, c, s)
 		close(stop)
 		for _, conn := range []net.Conn{clientEnd, near, far, serverEnd} {
@@ -81,6 +89,19 @@ func overLinks(t *testing.T, there, back link, dials, accepts limits, h transpor
 		}
 		group.Wait()
 	})
+}
+
+// shakeHands puts TLS on both ends of a connection.
+func shakeHands(t *testing.T, a, b *line) {
+	ca := NewAuthority(t)
+	done := make(chan error, 1)
+	go func() {
+		_, err := ca.TLS("", "b").accept(b)
+		done <- err
+	}()
+	_, err := ca.TLS("", "a").dial(a, "", "b")
+	require.NoError(t, err)
+	require.NoError(t, <-done)
 }
 
 const (
@@ -138,6 +159,33 @@ func TestSlowTransfers(t *testing.T) {
 				}
 				require.True(t, client.usable())
 			})
+		})
+	}
+}
+
+// TLS is no less patient, and gives a frozen network up as soon.
+func TestSlowTransfersOverTLS(t *testing.T) {
+	for _, buffer := range []int{64 << 10, 12 << 20} {
+		freeze := make(chan struct{})
+		l := link{rate: slowRate, buffer: buffer, freeze: freeze}
+		overLinksWith(t, true, l, l, wide, wide, sized, func(t *testing.T, c *client, s *server) {
+			start := time.Now()
+			resp, err := c.call(t.Context(), "large", make([]byte, large))
+			require.NoError(t, err)
+			require.Len(t, resp, large)
+			require.Greater(t, time.Since(start), 20*wide.ping)
+			done := make(chan error, 1)
+			go func() {
+				_, err := c.call(t.Context(), "large", make([]byte, large))
+				done <- err
+			}()
+			time.Sleep(10 * wide.ping)
+			require.Empty(t, done)
+			close(freeze)
+			start = time.Now()
+			require.ErrorIs(t, <-done, transport.ErrUnreachable)
+			<-s.dead
+			require.LessOrEqual(t, time.Since(start), 4*wide.ping)
 		})
 	}
 }
@@ -287,10 +335,10 @@ func TestWriterPatience(t *testing.T) {
 				near, far := net.Pipe()
 				defer far.Close()
 				const patience = 3 * time.Second
-				w := newWriter(near, patience, nil)
+				w := newWriter(near, patience, nil, new(sync.Mutex))
 				w.taken.Store(true) // said before, of what was sent before
 				done := make(chan error, 1)
-				go func() { done <- w.write(make([]byte, large)) }()
+				go func() { done <- w.line.write(make([]byte, large)) }()
 				for range 10 {
 					time.Sleep(patience * 9 / 10)
 					if c.says {

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/eventual-go/eventual/transport"
@@ -28,6 +29,18 @@ type Transport struct {
 	// Peers holds the addresses, "host:port", of the nodes to call.
 	Peers map[transport.NodeID]string
 
+	// TLS has connections be encrypted, and both sides prove who they are. Either it or
+	// Plain must be set.
+	TLS *TLS
+
+	// Plain has connections be neither encrypted nor proved: a node is who it says it
+	// is. It is for networks in which everybody is trusted, and for tests. Nodes with TLS
+	// and those without refuse each other.
+	Plain bool
+
+	// Events are told of what happens. They may be left out.
+	Events Events
+
 	// Resolve returns the address of a node, each time before it is dialled. If nil,
 	// Peers is used; otherwise Peers is not. Its error is kept within that of the
 	// calls, which is transport.ErrUnreachable too.
@@ -42,8 +55,10 @@ type Transport struct {
 	// have at most four times MaxFrame bytes together. If zero, 1024.
 	MaxCalls int
 
-	// MaxConns is how many connections Serve holds at a time, those that have not yet
-	// said who they are among them. Further ones are closed at once. If zero, 1024.
+	// MaxConns is how many connections Serve holds at a time. When there are more, a
+	// node that has several loses its oldest; if each has but one, the new one is refused.
+	// Besides, as many, and at least 16, may be in the handshake: when there are more, the
+	// oldest from the address with the most of them is closed. If zero, 1024.
 	MaxConns int
 
 	// HandshakeTimeout is how long connecting to a node may take, and how long a
@@ -68,7 +83,9 @@ type Transport struct {
 	// transport is stopped. If zero, one second.
 	Drain time.Duration
 
-	stats counters
+	stats   counters
+	reports reports
+	ready   atomic.Pointer[map[transport.NodeID]*client] // over which calls may be made; never changed, replaced under mu
 
 	mu      sync.Mutex
 	peers   map[transport.NodeID]*peer
@@ -85,9 +102,12 @@ type Stats struct {
 	Dialed         uint64 // connections made to other nodes
 	Accepted       uint64 // connections of other nodes that said who they are
 	Refused        uint64 // connections that did not, or of another cluster, or too many
+	Crowded        uint64 // connections closed to make room for others; in the handshake they are Refused too
+	Distrusted     uint64 // connections closed because the other side's certificate was no longer good
 	Violations     uint64 // connections closed because the peer broke the protocol
 	LateReplies    uint64 // replies dropped because their caller waited no longer
 	UnknownReplies uint64 // replies dropped because there was no such call
+	DroppedReplies uint64 // replies of this node's handlers that failed because the caller read too slowly
 }
 
 // Stats returns the counts up to now.
@@ -96,9 +116,12 @@ func (t *Transport) Stats() Stats {
 		Dialed:         t.stats.dialled.Load(),
 		Accepted:       t.stats.accepted.Load(),
 		Refused:        t.stats.refused.Load(),
+		Crowded:        t.stats.crowded.Load(),
+		Distrusted:     t.stats.distrusted.Load(),
 		Violations:     t.stats.violations.Load(),
 		LateReplies:    t.stats.late.Load(),
 		UnknownReplies: t.stats.unknown.Load(),
+		DroppedReplies: t.stats.dropped.Load(),
 	}
 }
 
@@ -137,16 +160,33 @@ func (t *Transport) call(ctx context.Context, to transport.NodeID, method string
 	return nil, fmt.Errorf("%w: connections to %q do not last", transport.ErrUnreachable, to)
 }
 
+// ErrMode says that a [Transport] was not told whether to use TLS, or was told both.
+var ErrMode = errors.New("tcp: either TLS or Plain must be set of a Transport")
+
 var errSelf = errors.New("tcp: Transport.Self must have 1 to 255 bytes, and Cluster no more")
+
+// valid says whether the fields fit together.
+func (t *Transport) valid() error {
+	switch {
+	case t.Self == "" || len(t.Self) > transport.MaxName || len(t.Cluster) > transport.MaxName:
+		return errSelf
+	case t.Plain == (t.TLS != nil):
+		return ErrMode
+	case t.TLS != nil:
+		return t.TLS.valid(t.Cluster)
+	}
+	return nil
+}
 
 // start makes the transport ready; it needs t.mu.
 func (t *Transport) start() error {
 	switch {
 	case t.closed:
 		return transport.ErrClosed
-	case t.Self == "" || len(t.Self) > transport.MaxName || len(t.Cluster) > transport.MaxName:
-		return errSelf
 	case t.base == nil:
+		if err := t.valid(); err != nil {
+			return err
+		}
 		t.base, t.stop = context.WithCancel(context.Background())
 		t.peers = make(map[transport.NodeID]*peer)
 		t.clients = make(map[*client]struct{})

@@ -29,8 +29,8 @@ func bounded(t *testing.T) context.Context {
 // pair serves h at b, and returns both ends; configure may be nil.
 func pair(t *testing.T, h transport.Handler, configure func(a, b *tcp.Transport)) (a, b *tcp.Transport) {
 	ln := listen(t, "127.0.0.1:0")
-	b = &tcp.Transport{Self: "b"}
-	a = &tcp.Transport{Self: "a", Peers: map[transport.NodeID]string{"b": ln.Addr().String()}}
+	b = &tcp.Transport{Self: "b", Plain: true}
+	a = &tcp.Transport{Self: "a", Plain: true, Peers: map[transport.NodeID]string{"b": ln.Addr().String()}}
 	if configure != nil {
 		configure(a, b)
 	}
@@ -56,10 +56,11 @@ func TestManyCallsShareOneConnection(t *testing.T) {
 func TestHandshakeRefusals(t *testing.T) {
 	for name, c := range map[string]struct {
 		configure func(a, b *tcp.Transport)
+		reason    tcp.Reason
 		says      string
 	}{
-		"cluster": {func(a, b *tcp.Transport) { a.Cluster, b.Cluster = "blue", "green" }, `it is of cluster "green", this node of "blue"`},
-		"node":    {func(a, b *tcp.Transport) { b.Self = "x" }, `it is node "x"`},
+		"cluster": {func(a, b *tcp.Transport) { a.Cluster, b.Cluster = "blue", "green" }, tcp.ReasonCluster, `it is of cluster "green", this node of "blue"`},
+		"node":    {func(a, b *tcp.Transport) { b.Self = "x" }, tcp.ReasonNode, `it is node "x"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a, b := pair(t, echoer, c.configure)
@@ -67,7 +68,8 @@ func TestHandshakeRefusals(t *testing.T) {
 			require.ErrorIs(t, err, transport.ErrUnreachable)
 			refused, ok := errors.AsType[*tcp.HandshakeError](err)
 			require.True(t, ok, err)
-			require.Contains(t, refused.Reason, c.says)
+			require.Equal(t, c.reason, refused.Reason)
+			require.ErrorContains(t, refused, c.says)
 			require.Equal(t, a.Peers["b"], refused.Addr)
 			require.Zero(t, b.Stats().Accepted)
 		})
@@ -84,9 +86,9 @@ func TestSelfMustBeSet(t *testing.T) {
 
 func TestResolve(t *testing.T) {
 	ln := listen(t, "127.0.0.1:0")
-	b := &tcp.Transport{Self: "b"}
+	b := &tcp.Transport{Self: "b", Plain: true}
 	serve(t, b, ln, echoer)
-	a := &tcp.Transport{Self: "a", Resolve: func(_ context.Context, id transport.NodeID) (string, error) {
+	a := &tcp.Transport{Self: "a", Plain: true, Resolve: func(_ context.Context, id transport.NodeID) (string, error) {
 		if id != "b" {
 			return "", errors.New("never heard of it")
 		}
@@ -108,7 +110,7 @@ func (e *lookupError) Error() string { return "cannot look up " + string(e.id) }
 // what became of the call itself.
 func TestResolveErrorIsKept(t *testing.T) {
 	mine := errors.New("mine")
-	a := &tcp.Transport{Self: "a", Resolve: func(_ context.Context, id transport.NodeID) (string, error) {
+	a := &tcp.Transport{Self: "a", Plain: true, Resolve: func(_ context.Context, id transport.NodeID) (string, error) {
 		return "", errors.Join(&lookupError{id}, mine, context.DeadlineExceeded, context.Canceled,
 			transport.ErrClosed, transport.ErrUnknownMethod, &transport.RemoteError{}, &transport.TooLargeError{})
 	}}
@@ -133,7 +135,7 @@ func TestResolveErrorIsKept(t *testing.T) {
 // A node that cannot be reached is not dialled at every call.
 func TestBackoffFailsFast(t *testing.T) {
 	var dials atomic.Int32
-	a := &tcp.Transport{Self: "a", MaxBackoff: time.Hour, Resolve: func(context.Context, transport.NodeID) (string, error) {
+	a := &tcp.Transport{Self: "a", Plain: true, MaxBackoff: time.Hour, Resolve: func(context.Context, transport.NodeID) (string, error) {
 		dials.Add(1)
 		return "", errors.New("no address")
 	}}
@@ -240,7 +242,7 @@ func TestStrangersAreDropped(t *testing.T) {
 func TestSilentNode(t *testing.T) {
 	ln := listen(t, "127.0.0.1:0")
 	defer ln.Close()
-	a := &tcp.Transport{Self: "a", HandshakeTimeout: 100 * time.Millisecond, Peers: map[transport.NodeID]string{"b": ln.Addr().String()}}
+	a := &tcp.Transport{Self: "a", Plain: true, HandshakeTimeout: 100 * time.Millisecond, Peers: map[transport.NodeID]string{"b": ln.Addr().String()}}
 	defer a.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
@@ -249,6 +251,9 @@ func TestSilentNode(t *testing.T) {
 	_, err = a.Call(bounded(t), "b", "m", nil)
 	require.ErrorIs(t, err, transport.ErrUnreachable)
 	require.NotErrorIs(t, err, context.DeadlineExceeded)
+	refused, ok := errors.AsType[*tcp.HandshakeError](err)
+	require.True(t, ok, err)
+	require.Equal(t, tcp.ReasonTimeout, refused.Reason)
 }
 
 // Calls that are running when a node stops get Drain to finish, at both ends.
@@ -266,8 +271,8 @@ func TestDrain(t *testing.T) {
 				return []byte("finished"), ctx.Err()
 			})
 			ln := listen(t, "127.0.0.1:0")
-			a := &tcp.Transport{Self: "a", Drain: time.Minute, Peers: map[transport.NodeID]string{"b": ln.Addr().String()}}
-			b := &tcp.Transport{Self: "b", Drain: time.Minute}
+			a := &tcp.Transport{Self: "a", Plain: true, Drain: time.Minute, Peers: map[transport.NodeID]string{"b": ln.Addr().String()}}
+			b := &tcp.Transport{Self: "b", Plain: true, Drain: time.Minute}
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			served, called := make(chan error, 1), make(chan string, 1)
@@ -315,7 +320,7 @@ func TestDrainIsBounded(t *testing.T) {
 
 func TestServeAfterClose(t *testing.T) {
 	var b tcp.Transport
-	b.Self = "b"
+	b.Self, b.Plain = "b", true
 	require.NoError(t, b.Close())
 	ln := listen(t, "127.0.0.1:0")
 	require.ErrorIs(t, b.Serve(t.Context(), ln, echoer), transport.ErrClosed)
@@ -324,7 +329,7 @@ func TestServeAfterClose(t *testing.T) {
 }
 
 func TestServeReportsLostListener(t *testing.T) {
-	b := &tcp.Transport{Self: "b"}
+	b := &tcp.Transport{Self: "b", Plain: true}
 	defer b.Close()
 	ln := listen(t, "127.0.0.1:0")
 	ln.Close()

@@ -2,6 +2,7 @@ package tcp
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -132,7 +133,7 @@ func isClosed(c <-chan struct{}) bool {
 
 // One large message does not pin its memory for as long as the connection lasts.
 func TestWriterKeepsNoLargeBuffer(t *testing.T) {
-	w := newWriter(nil, time.Second, nil)
+	w := newWriter(nil, time.Second, nil, new(sync.Mutex))
 	w.take(make([]byte, 0, keepSize))
 	require.Equal(t, keepSize, cap(w.queue))
 	w.take(make([]byte, 0, keepSize+1))
@@ -141,7 +142,7 @@ func TestWriterKeepsNoLargeBuffer(t *testing.T) {
 
 // However many pings arrive while nothing can be written, there is one pong.
 func TestWriterQueuesOnePong(t *testing.T) {
-	w := newWriter(nil, time.Second, nil)
+	w := newWriter(nil, time.Second, nil, new(sync.Mutex))
 	for range 2 {
 		for range 100 {
 			w.pong()

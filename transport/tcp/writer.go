@@ -3,7 +3,7 @@ package tcp
 import (
 	"errors"
 	"net"
-	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,15 +20,15 @@ var (
 )
 
 // A writer sends frames in batches: while one batch is being written, the next one
-// collects. Its goroutine is run; everything else is safe for concurrent use.
+// collects. Its goroutine is run. What it holds is guarded by its owner's mutex, so that
+// a call is registered and queued in one step.
 type writer struct {
-	conn     net.Conn
-	patience time.Duration   // for the network or the other side to take something
-	dead     <-chan struct{} // closed when the connection is given up
-	wake     chan struct{}   // holds one: there is something to do
-	taken    atomic.Bool     // set when the other side says that it reads
+	line  *line
+	taken *atomic.Bool    // set when the other side says that it reads
+	dead  <-chan struct{} // closed when the connection is given up
+	wake  chan struct{}   // holds one: there is something to do
 
-	mu      sync.Mutex
+	mu      *sync.Mutex // its owner's; guards what follows
 	queue   []byte
 	space   chan struct{} // closed when the queue has been taken; nil if nobody waits
 	ponged  bool          // there is a pong in the queue
@@ -36,16 +36,19 @@ type writer struct {
 	closing bool
 }
 
-func newWriter(conn net.Conn, patience time.Duration, dead <-chan struct{}) *writer {
-	return &writer{conn: conn, patience: patience, dead: dead, wake: make(chan struct{}, 1), numbers: make(numbers)}
+// newWriter returns a writer that gives up, as wire.send does, after patience.
+func newWriter(conn net.Conn, patience time.Duration, dead <-chan struct{}, mu *sync.Mutex) *writer {
+	l := newLine(conn)
+	l.wire.begin(patience)
+	return &writer{line: l, taken: &l.wire.taken, dead: dead, wake: make(chan struct{}, 1), mu: mu, numbers: make(numbers)}
 }
 
 // put queues a frame, copying its payload. While the queue is full it waits, until
 // done is closed or the connection is given up: then it returns false and the frame
-// is not sent.
+// is not sent. It needs w.mu to be free.
 func (w *writer) put(f *frame, done <-chan struct{}) bool {
 	for {
-		space := w.tryPut(f, queueSize)
+		space := w.offer(f)
 		if space == nil {
 			return true
 		}
@@ -59,38 +62,39 @@ func (w *writer) put(f *frame, done <-chan struct{}) bool {
 	}
 }
 
-// force queues a frame however full the queue is. It is for frames without payload,
-// of which there are no more than there are calls.
-func (w *writer) force(f *frame) { w.tryPut(f, int(^uint(0)>>1)) }
-
-// tryPut returns nil when the frame is queued, else what to wait for.
-func (w *writer) tryPut(f *frame, limit int) <-chan struct{} {
+func (w *writer) offer(f *frame) <-chan struct{} {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if len(w.queue) >= limit {
-		if w.space == nil {
-			w.space = make(chan struct{})
-		}
-		return w.space
+	return w.tryPut(f)
+}
+
+// tryPut returns nil when the frame is queued, else what to wait for. It needs w.mu.
+func (w *writer) tryPut(f *frame) <-chan struct{} {
+	if len(w.queue) < queueSize {
+		w.force(f)
+		return nil
 	}
-	w.add(f)
-	return nil
+	if w.space == nil {
+		w.space = make(chan struct{})
+	}
+	return w.space
 }
 
 // pong queues a pong, unless there is one in the queue: however little the other
-// side reads, its pings fill no memory and hold nobody up.
+// side reads, its pings fill no memory and hold nobody up. It needs w.mu to be free.
 func (w *writer) pong() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if !w.ponged {
 		w.ponged = true
-		w.add(&frame{kind: kindPong})
+		w.force(&frame{kind: kindPong})
 	}
 }
 
-// add needs w.mu. What is added is written, or nothing after it is: so a method gets
-// its number here.
-func (w *writer) add(f *frame) {
+// force queues a frame however full the queue is: for frames without payload, of which
+// there are no more than there are calls. What is queued is written, or nothing after it
+// is: so a method gets its number here. It needs w.mu.
+func (w *writer) force(f *frame) {
 	if f.kind == kindRequest {
 		f.number = w.numbers.next(f.method)
 	}
@@ -108,10 +112,8 @@ func (w *writer) signal() {
 	}
 }
 
-// close has run return errDone once everything queued is written.
+// close has run return errDone once everything queued is written. It needs w.mu.
 func (w *writer) close() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	w.closing = true
 	w.signal()
 }
@@ -129,6 +131,7 @@ func (w *writer) run(tick <-chan time.Time, beat func()) error {
 		case <-w.dead:
 			return errGone
 		}
+		runtime.Gosched() // who has something to send too is to come first: one write for all
 		for {
 			var closing bool
 			if buf, closing = w.take(buf); len(buf) == 0 {
@@ -137,7 +140,7 @@ func (w *writer) run(tick <-chan time.Time, beat func()) error {
 				}
 				break
 			}
-			if err := w.write(buf); err != nil {
+			if err := w.line.write(buf); err != nil {
 				return err
 			}
 		}
@@ -157,23 +160,4 @@ func (w *writer) take(last []byte) (queue []byte, closing bool) {
 		w.space = nil
 	}
 	return queue, w.closing
-}
-
-// write gives up when for the time of its patience the network has taken nothing to
-// speak of, and the other side has not said that it reads: a large send buffer may
-// take nothing for long although it empties steadily.
-func (w *writer) write(b []byte) error {
-	for len(b) > 0 {
-		w.taken.Store(false)
-		if err := w.conn.SetWriteDeadline(time.Now().Add(w.patience)); err != nil {
-			return err
-		}
-		n, err := w.conn.Write(b[:min(len(b), 2*chunk)])
-		slow := errors.Is(err, os.ErrDeadlineExceeded) && (n >= progress || w.taken.Load())
-		if err != nil && !slow {
-			return err
-		}
-		b = b[n:]
-	}
-	return nil
 }

@@ -1,0 +1,113 @@
+package tcp
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/eventual-go/eventual/transport"
+)
+
+var narrow = limits{message: 64 << 10, calls: 1000, window: 256 << 10, ping: time.Second}
+
+// While a peer reads nothing, what handlers have returned is bounded, and no more of
+// them run; when it reads again it gets all its answers, of which some say that the
+// response was dropped.
+func TestServerBoundsResponsesThatWait(t *testing.T) {
+	var running, ran atomic.Int32
+	h := func(_ context.Context, _ transport.NodeID, method string, _ []byte) ([]byte, error) {
+		running.Add(1)
+		if method == "wait" {
+			time.Sleep(100 * time.Millisecond)
+		}
+		ran.Add(1)
+		return make([]byte, narrow.message), nil
+	}
+	const most = 16*64<<10 + 2*waitingCost*1000
+	withServerOf(t, narrow, h, func(t *testing.T, s *server, peer *script) {
+		waiting := func() int {
+			synctest.Wait()
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			require.LessOrEqual(t, s.backlog.bytes, most)
+			return s.backlog.bytes
+		}
+		for id := range 300 { // they all run at once, and return more than may wait
+			peer.send(frame{kind: kindRequest, id: uint64(id), method: "wait"})
+		}
+		synctest.Wait()
+		require.EqualValues(t, 300, running.Load())
+		time.Sleep(100 * time.Millisecond)
+		require.Greater(t, waiting(), most-2*narrow.message)
+		require.EqualValues(t, 300, ran.Load())
+		dropped := int(s.stats.dropped.Load())
+		require.Greater(t, dropped, 100)
+		for id := range 500 {
+			peer.send(frame{kind: kindRequest, id: 1000 + uint64(id), method: "later"})
+		}
+		require.Greater(t, waiting(), most-2*narrow.message)
+		require.EqualValues(t, 300, running.Load(), "held")
+		failed := 0
+		for range 800 {
+			_, body := peer.expect(kindResponse)
+			if body[0] == statusFailed {
+				require.Contains(t, string(body), "dropped")
+				failed++
+			} else {
+				require.Len(t, body, 1+narrow.message)
+			}
+		}
+		require.Zero(t, waiting())
+		require.EqualValues(t, 800, ran.Load())
+		require.Equal(t, uint64(failed), s.stats.dropped.Load())
+		require.Equal(t, dropped, failed, "those that were held cost nobody an answer")
+	})
+}
+
+// Small responses count too, for the goroutines that wait with them.
+func TestServerBoundsCallsThatWait(t *testing.T) {
+	var ran atomic.Int32
+	const size = 64
+	own := limits{message: 1 << 10, calls: 50, window: 1 << 20, ping: time.Second}
+	h := func(context.Context, transport.NodeID, string, []byte) ([]byte, error) {
+		ran.Add(1)
+		return make([]byte, size), nil
+	}
+	withServerOf(t, own, h, func(t *testing.T, s *server, peer *script) {
+		sent := uint64(0)
+		for s.stats.violations.Load() == 0 && sent < 20_000 {
+			if _, err := peer.conn.Write(appendFrame(nil, &frame{kind: kindRequest, id: sent, method: "m"})); err != nil {
+				break
+			}
+			sent++
+			synctest.Wait()
+		}
+		require.Equal(t, uint64(1), s.stats.violations.Load(), "more calls than allowed wait to be run")
+		require.Less(t, ran.Load(), int32(queueSize/size+200), "what the writer takes, and a few")
+	})
+}
+
+// Calls that are held when the connection is lost are never run.
+func TestHeldCallsEndWithTheConnection(t *testing.T) {
+	var ran atomic.Int32
+	h := func(context.Context, transport.NodeID, string, []byte) ([]byte, error) {
+		ran.Add(1)
+		return make([]byte, narrow.message), nil
+	}
+	withServerOf(t, narrow, h, func(t *testing.T, s *server, peer *script) {
+		for id := range 500 {
+			peer.send(frame{kind: kindRequest, id: uint64(id), method: "m"})
+			synctest.Wait()
+		}
+		before := ran.Load()
+		require.Less(t, before, int32(400))
+		peer.conn.Close()
+		<-s.dead
+		synctest.Wait()
+		require.Equal(t, before, ran.Load())
+	})
+}

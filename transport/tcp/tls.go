@@ -1,0 +1,152 @@
+package tcp
+
+import (
+	"cmp"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/eventual-go/eventual/transport"
+)
+
+// TLS has a [Transport] talk TLS 1.3 with nodes that show a certificate, and believe
+// of a node what its certificate says. Both sides check the other: that the
+// certificate was issued by one of the cluster's authorities, that it is valid now,
+// that it is for the side that shows it (client, server or both; a node that calls and
+// serves needs both), and that it is the node's.
+type TLS struct {
+	// Credentials returns what this node shows and whom it believes. It must be set; the
+	// method of [Files] will do. It is called for each handshake, and every Recheck for
+	// each connection, from many goroutines: so what it returns may change, and it
+	// should be quick. What it returned must not be changed.
+	Credentials func() (Credentials, error)
+
+	// Allow says whether a certificate, which was issued by the cluster's authorities and
+	// is valid, is that of a node. If nil, one of its URI names must be
+	// [NodeURI](cluster, id). With authorities that serve one cluster alone, names of
+	// hosts do too: return leaf.VerifyHostname(string(id)).
+	Allow func(leaf *x509.Certificate, cluster string, id transport.NodeID) error
+
+	// Recheck is how often the other side of a connection is checked again, against the
+	// clock and the credentials of that time. If zero, one minute; a certificate's own
+	// end is not waited out. See the package's documentation.
+	Recheck time.Duration
+}
+
+// Credentials are what a node shows, and whom it believes.
+type Credentials struct {
+	Certificate *tls.Certificate // with its key, and what lies between it and the authority
+	Roots       *x509.CertPool   // the cluster's authorities; those of the system are never used
+}
+
+// NodeURI returns the name by which a certificate says that its owner is a node of a
+// cluster: "eventual://cluster/node". Nodes named in the URI names of one certificate
+// may be several.
+func NodeURI(cluster string, id transport.NodeID) *url.URL {
+	return &url.URL{Scheme: scheme, Host: cluster, Path: "/" + string(id)}
+}
+
+const (
+	scheme   = "eventual"
+	protocol = "eventual/1" // to which TLS is bound (ALPN)
+)
+
+var (
+	errNoRoots       = errors.New("no authorities")
+	errNoCertificate = errors.New("no certificate")
+	errClusterName   = errors.New("tcp: with TLS the name of a cluster consists of letters, digits, '-', '_' and '.', unless TLS.Allow is set")
+	errCredentials   = errors.New("tcp: TLS.Credentials must be set")
+)
+
+// valid says whether TLS is set up so that it can work.
+func (t *TLS) valid(cluster string) error {
+	switch {
+	case t.Credentials == nil:
+		return errCredentials
+	case t.Allow == nil && !canBeHost(cluster):
+		return errClusterName
+	}
+	return nil
+}
+
+// canBeHost says whether a cluster's name can be the host of a URI in a certificate,
+// where authorities may be restricted to it. One that cannot would make the
+// certificate unreadable.
+func canBeHost(cluster string) bool {
+	if cluster == "" {
+		return true
+	}
+	for label := range strings.SplitSeq(cluster, ".") {
+		if label == "" || strings.ContainsFunc(label, notInHost) {
+			return false
+		}
+	}
+	return true
+}
+
+func notInHost(r rune) bool {
+	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_'
+}
+
+func (t *TLS) recheck() time.Duration { return cmp.Or(max(t.Recheck, 0), time.Minute) }
+
+// credentials returns what is to be used now.
+func (t *TLS) credentials() (Credentials, error) {
+	c, err := t.Credentials()
+	switch {
+	case err != nil:
+	case c.Certificate == nil || len(c.Certificate.Certificate) == 0:
+		err = errNoCertificate
+	case c.Roots == nil:
+		err = errNoRoots
+	}
+	if err != nil {
+		return Credentials{}, &HandshakeError{Reason: ReasonCredentials, Err: err}
+	}
+	return c, nil
+}
+
+// allow says whether a certificate is a node's.
+func (t *TLS) allow(leaf *x509.Certificate, cluster string, id transport.NodeID) *HandshakeError {
+	if t.Allow == nil {
+		return allowURI(leaf, cluster, id)
+	}
+	if err := t.Allow(leaf, cluster, id); err != nil {
+		return &HandshakeError{Node: id, Reason: ReasonName, Err: err}
+	}
+	return nil
+}
+
+// allowURI is the rule unless there is another.
+func allowURI(leaf *x509.Certificate, cluster string, id transport.NodeID) *HandshakeError {
+	want := *NodeURI(cluster, id)
+	reason := ReasonName
+	for _, u := range leaf.URIs {
+		plain := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath}
+		switch {
+		case plain != *u || u.Scheme != want.Scheme || u.Path != want.Path:
+		case u.Host == want.Host:
+			return nil
+		default:
+			reason = ReasonCluster
+		}
+	}
+	return &HandshakeError{Node: id, Reason: reason, Err: fmt.Errorf("it is of %s, not of %s", owners(leaf), &want)}
+}
+
+// owners lists whose a certificate says that it is.
+func owners(leaf *x509.Certificate) string {
+	all := slices.Clone(leaf.DNSNames)
+	for _, u := range leaf.URIs {
+		all = append(all, u.String())
+	}
+	if len(all) == 0 {
+		return "nobody"
+	}
+	return text([]byte(strings.Join(all, ", ")))
+}
