@@ -45,19 +45,24 @@ func fits(key string, size, limit int) bool {
 
 // open checks a message and its version, and that the rest of it has n values.
 func open(method string, b []byte, n int) (*wire.Reader, error) {
-	r, err := wire.NewReader(b)
-	if err != nil {
-		return nil, corrupt(method, err)
+	r, _, err := openEither(method, b, n, n)
+	return r, err
+}
+
+// openEither is open for a message of one of two lengths, and returns which.
+func openEither(method string, b []byte, n, m int) (r *wire.Reader, fields int, err error) {
+	if r, err = wire.NewReader(b); err != nil {
+		return nil, 0, corrupt(method, err)
 	}
-	fields := r.Array()
+	fields = r.Array() - 1
 	if v := r.Uint(); r.Err() == nil && v > 0 && v != version {
-		return nil, ErrVersion
+		return nil, 0, ErrVersion
 	} else if v != version {
 		r.Fail("unknown version")
-	} else if fields != n+1 {
+	} else if fields != n && fields != m {
 		r.Fail("message of another length")
 	}
-	return r, corrupt(method, r.Err())
+	return r, fields, corrupt(method, r.Err())
 }
 
 func closed(method string, r *wire.Reader) error { return corrupt(method, r.Close()) }

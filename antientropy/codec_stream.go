@@ -7,7 +7,8 @@ import (
 // methodStream asks for all keys from a position on, in the order of the index.
 const methodStream = "antientropy/stream"
 
-// stream: [version, limit, position, skip, generation or nil]
+// stream: [version, limit, position, skip, generation or nil], and after that the ranges that it
+// is of, if it is not of all
 // → [version, position, skip, left, [key, state, ...], [key, size, reason, ...]], or elsewhere.
 
 // A Cursor is how far a peer's keys have been streamed: all before a position, and
@@ -59,25 +60,37 @@ type starting struct {
 	limit int
 	from  Cursor
 	own   position // of which the generation is told
+
+	ranges []merkle.Range // ascending; all if there are none
 }
 
 func encodeStream(q *starting) []byte {
-	w := message(4)
+	fields := 4
+	if len(q.ranges) > 0 {
+		fields++
+	}
+	w := message(fields)
 	w.Uint(uint64(q.limit))
 	w.Uint(uint64(q.from.at))
 	w.Uint(uint64(q.from.skip))
 	writeGeneration(w, &q.own)
+	if len(q.ranges) > 0 {
+		writeRanges(w, q.ranges)
+	}
 	return w.Done()
 }
 
 func decodeStream(b []byte) (*starting, error) {
-	r, err := open(methodStream, b, 4)
+	r, fields, err := openEither(methodStream, b, 4, 5)
 	if err != nil {
 		return nil, err
 	}
 	q := &starting{limit: count(r, 1<<30)}
 	q.from = Cursor{at: merkle.Position(r.Uint()), skip: count(r, 1<<30)}
 	q.own.generation, q.own.plain = readGeneration(r)
+	if fields == 5 {
+		q.ranges = readRanges(r)
+	}
 	return q, closed(methodStream, r)
 }
 

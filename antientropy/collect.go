@@ -144,13 +144,15 @@ func (l *Loop) membership() *Membership {
 // early reports whether a member of an epoch is a peer that was not tried yet, while
 // Run runs.
 func (l *Loop) early(e Epoch) bool {
-	return l.anyPeer(func(p *peer) bool { return p.lastSync.IsZero() && p.failures == 0 && e.has(p.id) })
+	return l.anyPeer(func(p *peer) bool { return p.lastSync.IsZero() && p.failures == 0 && e.has(p.id) && !p.stranger })
 }
 
 // unasked reports whether a peer other than one might know the way: one that was not
 // reached. The others are of the generation of this node, or of one that it cannot go to.
 func (l *Loop) unasked(but transport.NodeID) bool {
-	return l.anyPeer(func(p *peer) bool { return p.id != but && !p.apart && (p.lastSync.IsZero() || p.failures > 0) })
+	return l.anyPeer(func(p *peer) bool {
+		return p.id != but && !p.apart && !p.stranger && (p.lastSync.IsZero() || p.failures > 0)
+	})
 }
 
 func (l *Loop) anyPeer(is func(*peer) bool) bool {
@@ -174,6 +176,7 @@ func (l *Loop) readmitted(d *driving, aside iter.Seq2[string, []byte]) {
 	l.cursor = Cursor{}
 	l.runs++ // exchanges under way say nothing of what is here now
 	d.runs = l.runs
+	l.emptied(d)
 	for _, p := range l.peers {
 		p.verified, p.deferring, p.deferred = false, false, nil
 		if p.leave != nil {

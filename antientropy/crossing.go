@@ -57,7 +57,7 @@ func (l *Loop) cross(ctx context.Context, d *driving, round *Round) error {
 		}
 		return round.pull(ctx)
 	case methodPush:
-		if d.compared = !d.compared && l.crossed(d); !d.compared {
+		if d.compared = !d.compared && !round.cfg.Give && l.crossed(d); !d.compared {
 			l.sends(d, round.batch)
 			return nil
 		}

@@ -79,11 +79,27 @@
 // with at once when it calls, and otherwise at the next attempt to reach it, of
 // which there is one every two seconds or more often. [Loop] has the numbers.
 //
+// # Nodes that hold different parts
+//
+// Where each node holds a part of the keys, Loop.Shared says of each peer which parts of the
+// index both hold. Nothing else is compared with it or sent to it, deltas neither; with a peer
+// that shares nothing nothing is exchanged, and nobody waits for it. A node that comes to hold
+// a part has it brought by [Loop.ExchangeRanges], and one that is to hold it no more hands it
+// over by [Loop.HandOver], to a majority of those who do, before it drops it.
+//
+// What comes from a peer is merged wherever it belongs, since the peer may know of a change
+// of the parts that this node does not know of. A delta goes by its key. What has parts of
+// several keys under one, as a batch of crdt/store has, comes at once, and whole, to those who
+// share that one, and to the others by reconciliation; keep a batch within one part, and
+// it goes nowhere else. A collection is of all members still: what the one that proposes does
+// not hold it does not propose.
+//
 // # What an operator can ask
 //
 // [Loop.Ready] waits until all has arrived that the peers had when Run began: a node
 // should serve from then on. [Loop.Stats] tells how long updates took to get here,
-// over all hops, as a distribution; what is known to be missing still, and when that
+// over all hops, as a distribution; since when each peer is covered, which bounds how stale
+// the store is; what is known to be missing still, and when that
 // will have come; and of each strategy what it moved.
 //
 // # Forgetting
@@ -143,7 +159,8 @@
 //
 // Of messages: [CorruptError] and [ErrVersion], and those of package merkle where
 // two indexes cannot be compared. Of nodes that cannot come together for now:
-// [GenerationError] and [EpochError], and [ErrNotProposing]. Of single keys, by Events: [TooLargeError],
+// [GenerationError] and [EpochError], and [ErrNotProposing]. Of parts that do not agree after
+// all: [IncompleteError]. Of single keys, by Events: [TooLargeError],
 // [RefusedError] and what the Store says. Errors of a context and of the transport
 // pass untouched.
 //
@@ -160,6 +177,7 @@
 //	antientropy/pull       [2, limit, skip, generation, questions, [position, seen, ...]]
 //	                       → [2, more, [answer, ...]]
 //	antientropy/stream     [2, limit, position, skip, generation]       → [2, position, skip, left, [key, state, ...], [key, size, reason, ...]]
+//	                       [2, limit, position, skip, generation, ranges] → the same, of these ranges
 //	antientropy/settle     [2, rank, promised, way]                     → [2, generation, standing]
 //	antientropy/prepare    [2, epoch, generation, rank, promised, proposal]
 //	                       → [2, status, epoch, generation, standing, reply or reason, way]
@@ -167,6 +185,8 @@
 // A generation is nil where the store follows none; a standing is [rank, least, promised];
 // a way is [from, record, ...], or empty. To a node of another generation the answer to a
 // reconcile, a pull or a stream is [2, generation, standing, way].
+//
+// Ranges are bytes, the two ends of each in 8, big-endian and ascending.
 //
 // An answer to a pull names at most 64 keys in one range, also in parts: more
 // do not come to share one. A message of a newer version is refused with

@@ -12,7 +12,8 @@ import (
 )
 
 // Exchange reconciles with one peer now and returns what that did, which Events
-// are told too. It needs no Run, and peer need not be one of Peers. Where another
+// are told too. It needs no Run, and peer need not be one of Peers; of what both hold
+// by Shared, and if that is nothing there is nothing to do. Where another
 // exchange with the peer is under way it waits for that first. A nil error says
 // that the stores agreed on all that both had when it started, but for keys told
 // to Events.OnRefused and those counted as deferred; there are deferred ones only
@@ -25,7 +26,7 @@ func (l *Loop) Exchange(ctx context.Context, peer transport.NodeID) (Exchange, e
 	}
 	p := l.visit(peer)
 	defer l.depart(p)
-	return l.exchange(ctx, p, false)
+	return l.exchange(ctx, &driving{peer: p})
 }
 
 func (l *Loop) visit(id transport.NodeID) *peer {
@@ -59,12 +60,15 @@ func (l *Loop) member(p *peer) bool {
 	return slices.Contains(l.Peers(), p.id)
 }
 
-func (l *Loop) exchange(ctx context.Context, p *peer, background bool) (Exchange, error) {
-	d := &driving{peer: p, background: background, slots: l.slots, fillers: l.filling}
+func (l *Loop) exchange(ctx context.Context, d *driving) (Exchange, error) {
+	d.slots, d.fillers = l.slots, l.filling
 	if err := d.enter(ctx); err != nil {
-		return Exchange{Peer: p.id, Err: err}, err
+		return Exchange{Peer: d.id, Err: err}, err
 	}
 	defer d.exit()
+	if !l.delimit(d) {
+		return Exchange{Peer: d.id}, ctx.Err()
+	}
 	l.membership()
 	start := time.Now()
 	l.begin(d, start)
@@ -77,12 +81,28 @@ func (l *Loop) exchange(ctx context.Context, p *peer, background bool) (Exchange
 	return x, err
 }
 
+// delimit finds out what the exchange is about, and reports whether it is about anything.
+func (l *Loop) delimit(d *driving) bool {
+	if d.asked {
+		return true
+	}
+	ranges, any := l.sharedWith(d.id)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	d.ranges = ranges
+	l.strange(d.peer, !any)
+	return any
+}
+
 // A driving is one reconciliation of the loop.
 type driving struct {
 	*peer
-	inside     bool // it has the peer's turn
-	background bool // it gives way
-	occupying  bool // it has one of the slots
+	ranges     []merkle.Range // that it is about; all if there are none
+	asked      bool           // by somebody, whatever is shared
+	give       bool           // nothing is to be taken
+	inside     bool           // it has the peer's turn
+	background bool           // it gives way
+	occupying  bool           // it has one of the slots
 	slots      chan struct{}
 	filling    bool   // it streams
 	fills      uint64 // how often others had filled the store when it began
@@ -91,6 +111,8 @@ type driving struct {
 	runs       uint64 // of Run, when it began
 	cfg        RoundConfig
 	patience   time.Duration // for the first call
+	before     time.Time     // when the reconciliation began on whose rest this one insists
+	voids      uint64        // of the peer's coverage, when it began
 	probing    bool          // the peer did not answer before
 	waited     bool          // deltas waited for the peer before
 	compared   bool          // what is to be sent, once more
@@ -139,25 +161,34 @@ func (l *Loop) begin(d *driving, now time.Time) {
 	d.probing = p.reached == down
 	d.waited = !l.out.Closed(p.id)
 	d.fills, d.began, d.runs = l.fills, now, l.runs
+	if !d.asked {
+		p.covered.begin(d.ranges)
+	}
+	d.before, d.voids = p.covered.before, p.covered.voids
 	d.cfg = RoundConfig{
 		Peer:       p.id,
 		MaxMessage: l.MaxMessage,
+		Ranges:     d.ranges,
+		Give:       d.give,
 		Session:    l.sessions,
 		Insist:     p.deferred,
-		Resume:     l.cursor,
-		insistAll:  p.leave == nil, // no deltas, and no next round, to leave anything to
+		insistAll:  p.leave == nil || d.asked, // no deltas, and no next round, to leave anything to
 		Refused:    func(r Refused) { l.refused(&d.news, r) },
 		InFlight:   func(key string) bool { return l.holds(p.id, key) },
 		Membership: &l.place,
 		SetAside:   func(aside iter.Seq2[string, []byte]) { l.readmitted(d, aside) },
 		Learned:    func(key string, novel []byte) { _ = l.put(&d.news, arrival{from: p.id, key: key, novel: novel}) },
 	}
+	if slices.Equal(d.ranges, l.cursorOf) {
+		d.cfg.Resume = l.cursor
+	}
 }
 
-// start has deltas wait for the peer from before the snapshot that the round takes.
+// start has deltas wait for the peer from before the snapshot that the round takes; unless that
+// is not of all that is shared, and would not make up for those that were dropped.
 func (l *Loop) start(d *driving) *Round {
 	l.mu.Lock()
-	if d.leave != nil {
+	if d.leave != nil && !d.asked {
 		l.out.Open(d.id)
 	}
 	l.mu.Unlock()
@@ -281,16 +312,23 @@ func (l *Loop) end(ctx context.Context, d *driving, round *Round, x Exchange) {
 	p.crossing.own, p.crossing.sending = 0, nil
 	l.add(p, x)
 	p.apart = isApart(x.Err)
+	if d.give {
+		l.gave(d.ranges)
+	}
 	switch {
 	case x.Err == nil:
-		if d.runs == l.runs && l.running {
+		if d.runs == l.runs && l.running && !d.asked {
 			l.verify(p, x.Deferred)
 		}
 		if l.tempo.after(x.KeysSent+x.KeysNovel > 0, l.pace) {
 			signal(l.hurry)
 		}
-		p.failures, p.lastSync = 0, time.Now()
-		p.deferred = deferred(round, p.deferred)
+		p.failures = 0
+		l.covers(d, round)
+		if !d.asked {
+			p.lastSync = time.Now()
+			p.deferred = deferred(round, p.deferred)
+		}
 	case ctx.Err() == nil:
 		p.failures++
 		signal(p.failed)

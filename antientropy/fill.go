@@ -1,6 +1,9 @@
 package antientropy
 
-import "context"
+import (
+	"context"
+	"slices"
+)
 
 // A store that is empty is filled from one peer at a time, however many it starts
 // with: the others would send the same. If that peer fails, the next goes on from
@@ -23,7 +26,7 @@ func (l *Loop) fill(ctx context.Context, d *driving, round *Round) error {
 		return nil
 	}
 	d.unfill()
-	round.compareAnew()
+	round.startOver()
 	return nil
 }
 
@@ -36,7 +39,7 @@ func (l *Loop) stillEmpty(d *driving, round *Round) bool {
 		d.fills = l.fills
 		return false
 	}
-	if round.Resume().before(l.cursor) {
+	if slices.Equal(d.ranges, l.cursorOf) && round.Resume().before(l.cursor) {
 		round.seek(l.cursor)
 	}
 	return true
@@ -49,7 +52,7 @@ func (l *Loop) filled(d *driving, round *Round) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.cursor = round.Resume()
+	l.cursor, l.cursorOf = round.Resume(), d.ranges
 	if !round.streaming() {
 		l.fills++
 		d.fills = l.fills

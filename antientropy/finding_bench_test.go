@@ -67,8 +67,8 @@ func newWired(b *testing.B, n int) *wired {
 	if err != nil {
 		b.Fatal(err)
 	}
-	server := &tcp.Transport{Self: "b"}
-	client := &tcp.Transport{Self: "a", Peers: map[transport.NodeID]string{"b": ln.Addr().String()}}
+	server := &tcp.Transport{Self: "b", Plain: true}
+	client := &tcp.Transport{Self: "a", Plain: true, Peers: map[transport.NodeID]string{"b": ln.Addr().String()}}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- server.Serve(ctx, &countingListener{ln, &p.bytes}, &Responder{Store: p.b}) }()

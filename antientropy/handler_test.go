@@ -125,6 +125,7 @@ func FuzzHandler(f *testing.F) {
 	}
 	f.Add(uint8(6), []byte{0x90})
 	f.Add(uint8(5), encodeStream(&starting{limit: 1 << 20}))
+	f.Add(uint8(5), encodeStream(&starting{limit: 1 << 20, ranges: stripes(8)}))
 	f.Add(uint8(1), encodeDeltas([]*delta{{entry: entry{"k", encodeSet(3)}, age: time.Hour}}, 0, 0))
 	sender := Broadcast{Self: 1}
 	sender.Open("peer")

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/eventual-go/eventual/merkle"
 	"github.com/eventual-go/eventual/transport"
 )
 
@@ -42,7 +43,29 @@ type Loop struct {
 	// Self is the name by which the others call this node. Needed for Epoch alone.
 	Self transport.NodeID
 
-	// Propagation is how updates go from node to node. If zero, [Eager].
+	// Shared returns the parts of the index that this node and a peer both hold, ascending
+	// and disjoint; nothing if they have nothing in common. Of these alone anything is
+	// compared and sent, deltas too: a delta goes to the peers that share the position of
+	// its key. If nil, all is shared, as where each node holds everything.
+	//
+	// It is asked at each round and for each delta, for all peers and by several
+	// goroutines, so it must be quick; what it returns is only read. It must not call the
+	// Loop. What it says may change: what a peer newly shares is compared in its next round
+	// ([Loop.Kick], or [Loop.ExchangeRanges] if it is urgent), and what still waits for one
+	// that shares it no more is sent all the same.
+	//
+	// What a peer sends is merged whether this node thinks it is shared or not: the peer
+	// may know of a change that this node does not know of yet. If it does not belong here
+	// after all, it stays until whoever finds it hands it over, by [Loop.HandOver].
+	//
+	// A delta is under one key, and goes where that belongs. One that has parts of other
+	// keys, such as that of a batch of crdt/store, therefore reaches those who share the
+	// first of them, with all of it, and the others by reconciliation: keep a batch within
+	// one partition.
+	Shared func(peer transport.NodeID) []merkle.Range
+
+	// Propagation is how updates go from node to node. If zero, [Eager]. [Lazy] cannot be
+	// used with Shared, since its streams are for all.
 	Propagation Propagation
 
 	// Pace is when to do what, and how much at once: [LAN], [WAN], or of one's own.
@@ -78,37 +101,40 @@ type Loop struct {
 	// Events are told what happens.
 	Events Events
 
-	mu       sync.Mutex // guards what follows; never held while anything foreign is called
-	running  bool
-	runs     uint64
-	joined   bool          // since Run began the peers are known
-	changed  chan struct{} // closed when Ready is to look again
-	delays   Delays
-	pace     Pace // with its defaults
-	tempo    tempo
-	bucket   bucket
-	slots    chan struct{} // one token for each who repairs; nil if any number may
-	hurry    chan struct{} // holds a token when the interval has become shorter
-	turn     uint64        // of Choose, which with dice is for Run alone
-	dice     *rand.Rand
-	rand     *rand.Rand
-	filling  chan struct{} // a token for who fills an empty store
-	fills    uint64        // how often that was done
-	cursor   Cursor        // how far it has come
-	epoch    time.Time
-	outbox   Outbox    // of which one is in use,
-	tree     Broadcast // and is
-	out      outgoing
-	order    order
-	gate     gate
-	lanes    [lanes]chan struct{}
-	peers    map[transport.NodeID]*peer
-	turns    []*peer // the rest of the current turn of reconciliations
-	sessions uint64
-	totals   Counts
-	by       [allStrategies]Counts
-	refusals uint64
-	tooLarge uint64
+	mu         sync.Mutex // guards what follows; never held while anything foreign is called
+	running    bool
+	runs       uint64
+	joined     bool          // since Run began the peers are known
+	changed    chan struct{} // closed when Ready is to look again
+	delays     Delays
+	pace       Pace // with its defaults
+	tempo      tempo
+	bucket     bucket
+	slots      chan struct{} // one token for each who repairs; nil if any number may
+	hurry      chan struct{} // holds a token when the interval has become shorter
+	turn       uint64        // of Choose, which with dice is for Run alone
+	dice       *rand.Rand
+	rand       *rand.Rand
+	filling    chan struct{}  // a token for who fills an empty store
+	fills      uint64         // how often that was done
+	cursor     Cursor         // how far it has come,
+	cursorOf   []merkle.Range // in these ranges
+	hasher     *merkle.Hasher // of the Store
+	addressing sync.Once
+	epoch      time.Time
+	outbox     Outbox    // of which one is in use,
+	tree       Broadcast // and is
+	out        outgoing
+	order      order
+	gate       gate
+	lanes      [lanes]chan struct{}
+	peers      map[transport.NodeID]*peer
+	turns      []*peer // the rest of the current turn of reconciliations
+	sessions   uint64
+	totals     Counts
+	by         [allStrategies]Counts
+	refusals   uint64
+	tooLarge   uint64
 
 	place      Membership
 	placed     sync.Once
@@ -174,9 +200,11 @@ func (l *Loop) telling(f func(n *news)) {
 
 // put adds a delta to the outbox and wakes those who send from it.
 func (l *Loop) put(n *news, a arrival) error {
+	one := [1]arrival{a}
+	l.address(one[:])
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.enqueue(n, a)
+	return l.enqueue(n, one[0])
 }
 
 // arriving waits until so many states may be merged, and notes that they are.
@@ -190,6 +218,7 @@ func (l *Loop) arriving(ctx context.Context, states int) (arrived func([]arrival
 	ticket := l.order.begin(states)
 	return func(all []arrival) {
 		var n news
+		l.address(all)
 		l.arrived(&n, ticket, all)
 		leave()
 		n.tell(&l.Events)
@@ -224,7 +253,7 @@ func (l *Loop) enqueue(n *news, a arrival) error {
 	l.tick(n)
 	overflowed, err := l.out.put(a)
 	for _, p := range l.peers {
-		if p.id != a.from {
+		if p.id != a.from && a.isFor(p.id) {
 			signal(p.pending)
 		}
 	}
@@ -328,6 +357,8 @@ func (l *Loop) check() error {
 		return errors.New("antientropy: Loop without a Store")
 	case l.Caller == nil:
 		return errors.New("antientropy: Loop without a Caller")
+	case l.Shared != nil && l.Propagation == Lazy:
+		return errors.New("antientropy: Loop that is Lazy and has Shared")
 	case l.Epoch != nil && l.Self == "":
 		return errors.New("antientropy: Loop with an Epoch and without a Self")
 	}

@@ -24,6 +24,9 @@ type arrival struct {
 	novel []byte        // nothing: nothing is to be handed on
 	age   time.Duration // how long it has been on its way,
 	aged  bool          // which is known
+
+	addressed bool               // it is not for all,
+	to        []transport.NodeID // but for these
 }
 
 // begin is called before so many states are merged: one, or several while no others are. Each

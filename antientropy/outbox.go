@@ -117,7 +117,7 @@ func (o *Outbox) put(a arrival) (overflowed []Dropped, err error) {
 	var e *delta
 	for _, peer := range o.order {
 		q := o.queues[peer]
-		if !q.open || peer == a.from && planted.Bug != planted.Echo {
+		if !q.open || peer == a.from && planted.Bug != planted.Echo || !a.isFor(peer) {
 			continue
 		}
 		if e == nil {

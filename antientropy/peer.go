@@ -28,13 +28,15 @@ type peer struct {
 	reached   standing
 	failures  int           // reconciliations in a row that failed
 	apart     bool          // the last one, because of its generation
+	stranger  bool          // nothing is shared with it
 	lastTry   time.Time     // start of the last reconciliation
 	lastSync  time.Time     // end of the last that succeeded
 	roundTrip time.Duration // of the last first call of a reconciliation
 	crossing  crossing
 	deferred  []merkle.Range // by the last reconciliation
-	verified  bool           // an exchange since Run began brought all that it had then,
-	deferring bool           // or all but what was left to deltas
+	covered   coverage
+	verified  bool // an exchange since Run began brought all that it had then,
+	deferring bool // or all but what was left to deltas
 	missing   missing
 	counts    Counts
 }

@@ -32,7 +32,8 @@ func (n Need) met(verified, down, all int) bool {
 // exchange with each of them, or with as many as are needed, has been completed
 // since, whoever started it here. What had been left to deltas under way is waited
 // for too. Keys that were refused are not, as they are told to Events. While Run is
-// not running, it waits for that. The error is that of ctx.
+// not running, it waits for that. Of peers with which nothing is shared it does not wait,
+// and of the others for what was shared when the exchange began. The error is that of ctx.
 func (l *Loop) Ready(ctx context.Context, need Need) error {
 	for {
 		met, changed := l.ready(need)
@@ -56,7 +57,7 @@ func (l *Loop) ready(need Need) (met bool, changed <-chan struct{}) {
 	var verified, away, all int
 	for _, p := range l.peers {
 		switch {
-		case p.leave == nil:
+		case p.leave == nil || p.stranger:
 			continue
 		case p.verified:
 			verified++

@@ -2,7 +2,7 @@ package antientropy
 
 import (
 	"context"
-	"math"
+	"iter"
 
 	"github.com/eventual-go/eventual/merkle"
 	"github.com/eventual-go/eventual/transport"
@@ -17,7 +17,7 @@ type streaming struct {
 	reply streamed
 }
 
-// stream sends the keys from a cursor on, as many as fit.
+// stream sends the keys from a cursor on, of the ranges asked for, as many as fit.
 func (s *Responder) stream(ctx context.Context, from transport.NodeID, req []byte) ([]byte, error) {
 	q, err := decodeStream(req)
 	if err != nil {
@@ -29,9 +29,11 @@ func (s *Responder) stream(ctx context.Context, from transport.NodeID, req []byt
 	cursor := q.from
 	p := &streaming{Responder: s, from: from, limit: min(maxMessage(q.limit), maxMessage(s.MaxMessage)), used: messageOverhead}
 	index := s.Store.Index()
-	rest := merkle.Range{From: cursor.at, To: math.MaxUint64}
+	if len(q.ranges) == 0 {
+		q.ranges = []merkle.Range{merkle.Full}
+	}
 	at, here := cursor.at, 0 // keys seen at this position
-	for key := range index.Range(rest) {
+	for key := range keysFrom(index, q.ranges, cursor.at) {
 		if pos := index.Hasher().Position(key); pos != at {
 			at, here = pos, 0
 		}
@@ -44,12 +46,24 @@ func (s *Responder) stream(ctx context.Context, from transport.NodeID, req []byt
 		}
 		if full {
 			p.reply.next = Cursor{at: at, skip: here - 1}
-			_, left := index.Sum(merkle.Range{From: at, To: math.MaxUint64})
-			p.reply.left = max(1, left-here+1)
+			p.reply.left = max(1, keysIn(index, restOf(q.ranges, at))-here+1)
 			break
 		}
 	}
 	return encodeStreamed(&p.reply), nil
+}
+
+// keysFrom are the keys of some ranges from a position on.
+func keysFrom(t *merkle.Tree, ranges []merkle.Range, at merkle.Position) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, r := range restOf(ranges, at) {
+			for key := range t.Range(r) {
+				if !yield(key) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // add adds one key, and reports true instead if the reply is full. A key always fits

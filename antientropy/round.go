@@ -20,8 +20,13 @@ type RoundConfig struct {
 	// 1 MiB; at least 1 KiB.
 	MaxMessage int
 
-	// Ranges are the parts of the index to reconcile. If empty, all of it.
+	// Ranges are the parts of the index to reconcile: nothing else is compared or sent. If
+	// empty, all of it.
 	Ranges []merkle.Range
+
+	// Give has the round go one way: what this store has the peer gets, and nothing is taken
+	// from it.
+	Give bool
 
 	// Session is a number that differs between the rounds of one node with one
 	// peer, as far as that is possible. It lets a peer tell them apart.
@@ -37,7 +42,8 @@ type RoundConfig struct {
 	Insist []merkle.Range
 
 	// Resume is how far an earlier round of [FullState] has come that ended early, by
-	// [Round.Resume]. This one goes on from there, if anything differs at all.
+	// [Round.Resume], in the same Ranges. This one goes on from there, if anything differs
+	// at all.
 	Resume Cursor
 
 	// insistAll is Insist for every range.
@@ -103,9 +109,10 @@ type Round struct {
 	part     []found        // those keys, without their states
 	deferred []merkle.Range
 
-	keys        int    // that the store had
-	cursor      Cursor // of a stream
-	left        int    // keys still to be streamed
+	keys        int            // that the store had
+	cursor      Cursor         // of a stream
+	asking      []merkle.Range // that it was asked for last; all if there are none
+	left        int            // keys still to be streamed
 	streamedAll bool
 	told        map[uint32]bool // places of keys that the stream could not bring
 
@@ -119,7 +126,8 @@ type Round struct {
 	leading     int // records sent to the peer
 	alignments  int
 
-	result Exchange
+	withheld int // keys of the peer's that could not be taken
+	result   Exchange
 }
 
 // NewRound starts a round. It takes a snapshot of the store's index: what is
@@ -133,6 +141,9 @@ func NewRound(store Store, cfg RoundConfig) *Round {
 		window: 1024,
 		result: Exchange{Peer: cfg.Peer},
 	}
+	if ranges := joined(cfg.Ranges); len(ranges) > 0 { // ranges that are all empty stay what they are: not all
+		r.cfg.Ranges = ranges
+	}
 	for _, at := range cfg.Insist {
 		r.insist[place(at)] = true
 	}
@@ -140,7 +151,7 @@ func NewRound(store Store, cfg RoundConfig) *Round {
 		r.cfg.Membership = new(Membership)
 	}
 	r.begin()
-	if r.resumes() {
+	if r.resumes() && !cfg.Give {
 		r.cursor = cfg.Resume
 	}
 	return r
@@ -149,7 +160,7 @@ func NewRound(store Store, cfg RoundConfig) *Round {
 // begin begins the comparison.
 func (r *Round) begin() {
 	index := r.snapshot()
-	r.hasher, r.keys = index.Hasher(), index.Len()
+	r.hasher, r.keys = index.Hasher(), keysIn(index, r.cfg.Ranges)
 	r.session = initiate(index, r.cfg.Ranges, r.limit-r.head())
 	r.looks.forget()
 	r.ask("", nil)
@@ -246,6 +257,9 @@ func (r *Round) compared(ctx context.Context, resp []byte) error {
 	at := slices.DeleteFunc(take(r.session), func(at merkle.Range) bool { return r.told[place(at)] })
 	r.todo = append(r.todo, at...)
 	r.result.Different += len(at)
+	if r.cfg.Give {
+		return r.give(ctx)
+	}
 	if len(r.next)+len(r.todo) > 0 && r.streams() {
 		r.stream()
 		return nil
@@ -266,6 +280,12 @@ func (r *Round) compare() {
 	}
 	r.ask(methodReconcile, encodeReconcile(r.cfg.Session, &r.own, r.next))
 	r.next = nil
+}
+
+// withhold is refuse, of a key that the peer has more of.
+func (r *Round) withhold(key string, err error) {
+	r.withheld++
+	r.refuse(key, err)
 }
 
 func (r *Round) refuse(key string, err error) {

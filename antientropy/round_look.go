@@ -42,6 +42,17 @@ func (l *looks) again(at merkle.Range, seen *look, sums []merkle.Fingerprint) (s
 	return true
 }
 
+// anyhow has whole states asked for, once, although something has moved: for who waits for what both had, and cannot
+// leave it to another round.
+func (l *looks) anyhow(at merkle.Range, seen *look) (still bool) {
+	if seen.whole {
+		return false
+	}
+	seen.whole = true
+	l.next = append(l.next, at)
+	return true
+}
+
 // take returns what is to be looked at again, in ascending order.
 func (l *looks) take() []merkle.Range {
 	all := slices.DeleteFunc(l.next, func(at merkle.Range) bool { return l.at[at] == nil || l.at[at].over })

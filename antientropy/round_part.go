@@ -122,7 +122,7 @@ func (r *Round) repair(q *question, parts []part) (still bool) {
 	}
 	before := r.looks.at[q.at]
 	if before != nil && !before.early {
-		return r.looks.again(q.at, before, now.sums)
+		return r.looks.again(q.at, before, now.sums) || r.cfg.insistAll && r.looks.anyhow(q.at, before)
 	}
 	now.early = before == nil && noRoom
 	r.looks.first(q.at, now)

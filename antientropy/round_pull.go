@@ -13,6 +13,10 @@ func (r *Round) pull(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	if r.cfg.Give {
+		r.compare()
+		return nil
+	}
 	index := r.store.Index()
 	size, err := r.askAgain(ctx, index)
 	if err != nil {
@@ -163,7 +167,7 @@ func (r *Round) take(ctx context.Context, a *answers) error {
 				return err
 			}
 			if f.told() {
-				r.refuse(f.key, f.problem(r.limit))
+				r.withhold(f.key, f.problem(r.limit))
 			} else if len(f.state) > 0 {
 				states = append(states, f)
 			}
@@ -194,7 +198,7 @@ func (r *Round) merge(ctx context.Context, n int, of func(i int) (key string, st
 			switch novel, err := in.novel[i], in.errs[i]; {
 			case err != nil && ctx.Err() != nil: // the round ends here
 			case err != nil:
-				r.refuse(key, err)
+				r.withhold(key, err)
 				refused(first + i)
 			case len(novel) > 0:
 				r.result.KeysNovel++

@@ -18,7 +18,7 @@ const muchMissing = 256
 // streams reports whether to go on with a stream instead of the session, which found
 // that something differs.
 func (r *Round) streams() bool {
-	if r.streamedAll || len(r.cfg.Ranges) > 0 {
+	if r.streamedAll {
 		return false
 	}
 	if r.keys == 0 && r.result.Different == 0 || r.resumes() {
@@ -43,10 +43,17 @@ func (r *Round) seek(c Cursor) {
 	r.stream()
 }
 
-// stream asks for the keys from the cursor on.
+// stream asks for the keys from the cursor on, of as many ranges as leave room for an answer
+// of use; if there are none left, it is over.
 func (r *Round) stream() {
 	r.todo, r.next = nil, nil
-	r.ask(methodStream, encodeStream(&starting{limit: r.limit, from: r.cursor, own: r.own}))
+	r.asking = restOf(r.cfg.Ranges, r.cursor.at)
+	if len(r.cfg.Ranges) > 0 && len(r.asking) == 0 {
+		r.compareAnew()
+		return
+	}
+	r.asking = r.asking[:min(len(r.asking), max(1, r.limit/4/rangeSize))]
+	r.ask(methodStream, encodeStream(&starting{limit: r.limit, from: r.cursor, own: r.own, ranges: r.asking}))
 }
 
 // streamed merges what the peer sent, and asks for the rest, or compares anew.
@@ -55,22 +62,40 @@ func (r *Round) streamed(ctx context.Context, resp []byte) error {
 	if err != nil {
 		return err
 	}
+	for _, e := range s.entries {
+		if len(r.asking) > 0 && !contains(r.asking, r.hasher.Position(e.key)) {
+			return &CorruptError{Method: methodStream, Reason: "key is of no range asked for: do both sides hash with the same secret?"}
+		}
+	}
 	for _, k := range s.refused {
-		r.refuse(k.key, k.err(r.limit))
+		r.withhold(k.key, k.err(r.limit))
 		r.toldOf(k.key)
 	}
 	if err := r.absorb(ctx, s.entries); err != nil {
 		return err
 	}
 	r.result.Strategy = FullState
-	r.cursor, r.left = s.next, s.left
-	r.cursor.had = r.store.Index().Len()
-	if s.next.end {
+	r.cursor, r.left = r.after(s.next), s.left
+	r.cursor.had = keysIn(r.store.Index(), r.cfg.Ranges)
+	if r.cursor.end {
 		r.compareAnew()
 		return nil
 	}
 	r.stream()
 	return nil
+}
+
+// after is where the stream goes on: where the ranges that were asked for end, with the next.
+func (r *Round) after(next Cursor) Cursor {
+	const some = 2 // keys are left, nobody knows how many
+	if n := len(r.asking); next.end && n > 0 {
+		if last := r.asking[n-1].To; last < merkle.Full.To {
+			if rest := restOf(r.cfg.Ranges, last+1); len(rest) > 0 {
+				return Cursor{at: rest[0].From, left: some}
+			}
+		}
+	}
+	return next
 }
 
 // absorb merges keys of the stream. Nothing is passed on: what one peer has had all along
@@ -92,9 +117,15 @@ func (r *Round) toldOf(key string) {
 	}
 }
 
-// compareAnew begins a session with the store as it is now.
+// compareAnew begins a session with the store as it is now, after all was streamed.
 func (r *Round) compareAnew() {
-	r.streamedAll, r.cursor, r.left = true, Cursor{}, 0
+	r.streamedAll = true
+	r.startOver()
+}
+
+// startOver begins a session with the store as it is now.
+func (r *Round) startOver() {
+	r.cursor, r.left = Cursor{}, 0
 	r.result.Different = 0
 	r.begin()
 }

@@ -159,7 +159,7 @@ func (l *Loop) nextInTurn() {
 func (l *Loop) shuffled() []*peer {
 	var ready []*peer
 	for _, p := range l.peers {
-		if p.leave != nil && p.failures == 0 {
+		if p.leave != nil && p.failures == 0 && !p.stranger {
 			ready = append(ready, p)
 		}
 	}
@@ -175,12 +175,16 @@ func (l *Loop) refresh(ctx context.Context, work *sync.WaitGroup) {
 	if l.Peers != nil {
 		ids = l.Peers()
 	}
+	strangers := l.strangers(ids)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	member := make(map[transport.NodeID]bool, len(ids))
 	for _, id := range ids {
 		member[id] = true
 		p := l.peer(id)
+		if l.strange(p, strangers[id]) && !p.stranger {
+			signal(p.due)
+		}
 		if p.leave == nil {
 			l.join(ctx, p, work)
 		}
@@ -236,7 +240,7 @@ func (l *Loop) keep(ctx context.Context, p *peer) {
 		if !sleep(ctx, l.tooSoon(p)) {
 			return
 		}
-		_, _ = l.exchange(ctx, p, true) // told to Events
+		_, _ = l.exchange(ctx, &driving{peer: p, background: true}) // told to Events
 	}
 }
 

@@ -61,10 +61,19 @@ type Stats struct {
 type PeerStats struct {
 	Peer      transport.NodeID
 	Reachable bool      // the last call to it was answered
-	LastSync  time.Time // when the last reconciliation succeeded; zero if none did
-	CaughtUp  bool      // all that it had when Run began is here, as for [Loop.Ready]
-	Pending   int       // bytes of deltas that wait for it, by [Outbox.Pending]
-	Closed    bool      // deltas do not wait for it: a reconciliation is to come first
+	LastSync  time.Time // when the last reconciliation ended that succeeded; zero if none did
+
+	// Covered is since when the peer is covered: all that it held then, of what both hold now, is here. It is when the last
+	// reconciliation began that this node started and that brought all; or, where it left something to deltas under way, the
+	// one before it. One that failed, or in which a key of the peer could not be taken, does not change it: it stays what it was, and grows old.
+	// Zero if there was none that brought all, or if more is shared since; and after the Store was emptied, or parts of it
+	// were handed over, until the next one. By the clock of this node. So a replica's staleness is bounded; LastSync says less:
+	// what was written meanwhile may be missing.
+	Covered time.Time
+
+	CaughtUp bool // all that it had when Run began is here, as for [Loop.Ready]
+	Pending  int  // bytes of deltas that wait for it, by [Outbox.Pending]
+	Closed   bool // deltas do not wait for it: a reconciliation is to come first
 
 	// Missing is how many keys are to be exchanged by the reconciliation under way, or
 	// that ended early, as far as is known, and Expected when that will be done, from
@@ -82,9 +91,9 @@ func (l *Loop) add(p *peer, x Exchange) {
 }
 
 // Stats returns the counts up to now. Its peers are those of Loop.Peers, and others
-// while an Exchange with them goes on.
+// while an Exchange with them goes on. It asks Shared once for each of them.
 func (l *Loop) Stats() Stats {
-	collection := l.collectionStats()
+	collection, covered := l.collectionStats(), l.covered()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s := Stats{Counts: l.totals, By: l.by, Delays: l.delays, Refused: l.refusals, TooLarge: l.tooLarge, Collection: collection}
@@ -93,6 +102,7 @@ func (l *Loop) Stats() Stats {
 			Peer:      id,
 			Reachable: p.reached == up,
 			LastSync:  p.lastSync,
+			Covered:   covered[id],
 			CaughtUp:  p.verified,
 			Missing:   p.missing.keys,
 			Expected:  p.missing.eta(),

@@ -91,12 +91,17 @@ func (s *Store) setAside(a *era, e *entry) {
 // remove takes a locked entry out, and tells so if it had anything to show.
 func (s *Store) remove(e *entry) {
 	live := e.live.Load()
-	s.cache.forget(e)
-	s.deadlines.set(e.key, 0)
-	s.table.drop(e)
+	s.takeOut(e)
 	if live {
 		s.hub.publish(e.key, stamp{}, nil, false)
 	}
+}
+
+// takeOut takes a locked entry out, and tells nobody.
+func (s *Store) takeOut(e *entry) {
+	s.cache.forget(e)
+	s.deadlines.set(e.key, 0)
+	s.table.drop(e)
 }
 
 func (a *arrivals) keep(e *entry) {

@@ -128,8 +128,8 @@ func (s *Store) acquireAll(keys []string, local bool) (*group, error) {
 			if g.era == nil {
 				g.era = a
 			}
-			if a.at != g.era.at || a.tenure != g.era.tenure || a.rotation != g.era.rotation {
-				g.era = nil // a record was settled in between
+			if a.at != g.era.at || a.tenure != g.era.tenure || a.rotation != g.era.rotation || a.writer != g.era.writer {
+				g.era = nil // a record was settled in between, or keys discarded
 				break
 			}
 		}

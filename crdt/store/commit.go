@@ -40,11 +40,26 @@ func (s *Store) finish(c Commit, err error) error {
 // leave unlocks e. Unless done, foreign code was left by a panic (or a Goexit)
 // half way: whatever it did to the value has happened, so it is made known.
 func (s *Store) leave(e *entry, done, local bool) {
-	defer e.mu.Unlock()
+	if c := s.unlock(e, done, local); c != nil {
+		_ = s.await(c) // an error ends the store
+	}
+}
+
+func (s *Store) unlock(e *entry, done, local bool) (c Commit) {
+	known := done
+	defer func() {
+		if !known && s.disk != nil { // it cannot be encoded either
+			e.unsaved = true
+			s.disk.behind.Store(true)
+		}
+		if !e.written {
+			s.table.discard(e)
+		}
+		e.mu.Unlock()
+	}()
 	if !done {
-		_, _ = s.changed(e, stamp{}, nil, local, false)
+		c, _ = s.changed(e, stamp{}, nil, local, true)
+		known = true
 	}
-	if !e.written {
-		s.table.discard(e)
-	}
+	return c
 }

@@ -29,8 +29,9 @@ type disk struct {
 
 // A batch is a number of steps in the making. It is reused.
 type batch struct {
-	ops []Op
-	buf []byte
+	ops     []Op
+	buf     []byte
+	entries []*entry // whose values it changes; locked
 }
 
 var batches = sync.Pool{New: func() any { return new(batch) }}
@@ -40,7 +41,8 @@ func newBatch() *batch { return batches.Get().(*batch) }
 func (b *batch) release() {
 	const large = 64 << 10
 	clear(b.ops)
-	b.ops, b.buf = b.ops[:0], b.buf[:0]
+	clear(b.entries)
+	b.ops, b.buf, b.entries = b.ops[:0], b.buf[:0], b.entries[:0]
 	if cap(b.buf) <= large {
 		batches.Put(b)
 	}
@@ -98,6 +100,7 @@ func (s *Store) put(b *batch, e *entry, delta []byte) error {
 		b.ops = b.ops[:len(b.ops)-1]
 		return &EncodeError{Key: e.key, Err: err}
 	}
+	b.entries = append(b.entries, e)
 	r := e.row(hi, lo)
 	b.add(OpSet, b.key(spaceRow, e), b.grow(r.appendTo))
 	if planted.Bug == planted.RowBeforeValue {
@@ -119,15 +122,17 @@ func (s *Store) measure(e *entry) {
 	}
 }
 
-// erase takes a key from the disk.
-func (s *Store) erase(e *entry) error {
+// erase takes locked entries from the disk, all or none.
+func (s *Store) erase(all ...*entry) error {
 	if s.disk == nil {
 		return nil
 	}
 	b := newBatch()
 	defer b.release()
-	b.add(OpDelete, b.key(spaceValue, e), nil)
-	b.add(OpDelete, b.key(spaceRow, e), nil)
+	for _, e := range all {
+		b.add(OpDelete, b.key(spaceValue, e), nil)
+		b.add(OpDelete, b.key(spaceRow, e), nil)
+	}
 	_, err := s.write(b, false)
 	return err
 }
@@ -148,12 +153,6 @@ func (s *Store) apply(b *batch, wait bool) (Commit, error) {
 	return c, err
 }
 
-// fly applies a batch that somebody waits for.
-func (s *Store) fly(b *batch) (Commit, error) {
-	s.disk.flying.Add(1)
-	return s.write(b, true)
-}
-
 // land waits for what others have written and may still be waiting for: who says that something was there already
 // says that it is durable.
 func (s *Store) land() error {
@@ -170,18 +169,6 @@ func (s *Store) write(b *batch, sync bool) (Commit, error) {
 		return nil, s.fail(err)
 	}
 	return c, nil
-}
-
-// await waits until what fly wrote is durable, if anybody has to.
-func (s *Store) await(c Commit) error {
-	if c == nil || planted.Bug == planted.AckBeforeSync {
-		return nil
-	}
-	if err := c.Wait(); err != nil {
-		return s.fail(err)
-	}
-	s.disk.flying.Add(-1) // after a failure it stays: nobody is to say that anything is durable
-	return nil
 }
 
 // force writes steps and waits until they are durable, whatever the policy.

@@ -55,6 +55,13 @@
 // A key that is made again after it was forgotten has its events numbered under a new
 // identity, and never again under one by which events were forgotten.
 //
+// # Parts of the keys
+//
+// A store that is to hold some keys no more, since others hold them, forgets them by
+// [Store.Discard]: without a residue, and without a word to anybody. It takes the index as it
+// was before they were handed over, and what has changed since stays: so no write is lost that
+// came in between.
+//
 // # Limits
 //
 // What is left of elements removed from a [crdt.LWWSet] or [crdt.LWWMap], or of fields

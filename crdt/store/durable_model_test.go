@@ -15,6 +15,7 @@ import (
 	"github.com/eventual-go/eventual/crdt"
 	"github.com/eventual-go/eventual/crdt/store"
 	"github.com/eventual-go/eventual/internal/disk"
+	"github.com/eventual-go/eventual/merkle"
 	"github.com/eventual-go/eventual/vclock"
 )
 
@@ -50,6 +51,8 @@ type machineHost struct {
 	log    []posted          // what each write since has made of a key
 	clock  vclock.Timestamp  // the last stamp that is durable
 	failed bool              // a write did, so that more may be there
+
+	discards string // key that it may have forgotten, if that failed
 }
 
 var modelKeys = []string{"x", "y", "z", "n"}
@@ -196,6 +199,21 @@ func (d *durable) load(*rapid.T) {
 	}
 }
 
+// discard has a host forget a key that it has sent as a whole.
+func (d *durable) discard(*rapid.T) {
+	h, key := d.host(), rapid.SampledFrom(modelKeys).Draw(d.t, "key")
+	held, state := h.s.Index(), load(d.t, h.s, key)
+	if len(state) == 0 {
+		return
+	}
+	d.sent = append(d.sent, posted{key, state})
+	at := held.Hasher().Position(key)
+	_, err := h.s.Discard(d.t.Context(), held, []merkle.Range{{From: at, To: at}})
+	h.discards = key
+	d.wrote(h, store.Delta{}, err, key)
+	h.discards = ""
+}
+
 func (d *durable) deliver(*rapid.T) {
 	if len(d.sent) > 0 {
 		d.merge(d.host(), rapid.SampledFrom(d.sent).Draw(d.t, "posted"))
@@ -307,7 +325,7 @@ func (d *durable) opened(h *machineHost) {
 		require.True(d.t, h.among(states), "%v is not what any number of writes have left", states)
 	}
 	for e, key := range d.elementsOf(h) {
-		if !h.failed || !d.removed[e] {
+		if !h.failed || !d.removed[e] && key != h.discards {
 			require.Contains(d.t, members(d.t, h.s, key), e, "it was durable")
 		}
 	}
@@ -489,7 +507,7 @@ func TestDurableModel(t *testing.T) {
 		d := newDurable(t)
 		t.Repeat(map[string]func(*rapid.T){
 			"add": d.add, "another": d.add, "count": d.count, "assign": d.assign, "batch": d.batch, "remove": d.remove,
-			"load": d.load, "deliver": d.deliver, "again": d.deliver, "collect": d.collect,
+			"load": d.load, "deliver": d.deliver, "again": d.deliver, "collect": d.collect, "discard": d.discard,
 			"close": d.close, "crash": d.crash, "copy": d.copy, "restore": d.restore, "fail": d.fail, "damage": d.damage,
 		})
 		d.finish()

@@ -117,6 +117,11 @@ func (s *Store) fingerprint(e *entry) (merkle.Fingerprint, error) {
 		return merkle.Fingerprint{}, errGone
 	}
 	e.dirty = false
+	return s.fingerprintOf(e)
+}
+
+// fingerprintOf returns the fingerprint of a locked entry.
+func (s *Store) fingerprintOf(e *entry) (merkle.Fingerprint, error) {
 	if e.cold {
 		return s.readFingerprint(e)
 	}

@@ -130,6 +130,11 @@ func (s *Store) MergeAll(ctx context.Context, keys []string, states [][]byte) (n
 func (s *Store) mergeAll(ctx context.Context, keys []string, states [][]byte) (novel [][]byte, errs []error) {
 	novel, errs = make([][]byte, len(keys)), make([]error, len(keys))
 	commits := make([]Commit, 0, 1)
+	defer func() {
+		for _, c := range commits { // a panic has left them
+			_ = s.await(c)
+		}
+	}()
 	for i, key := range keys {
 		if errs[i] = ctx.Err(); errs[i] != nil {
 			continue
@@ -140,10 +145,13 @@ func (s *Store) mergeAll(ctx context.Context, keys []string, states [][]byte) (n
 		}
 	}
 	var failed error
-	for _, c := range commits {
+	some := len(commits) < len(keys)
+	for len(commits) > 0 {
+		c := commits[0]
+		commits = commits[1:]
 		failed = cmp.Or(s.await(c), failed)
 	}
-	if len(commits) < len(keys) {
+	if some {
 		failed = cmp.Or(s.land(), failed)
 	}
 	if failed != nil {

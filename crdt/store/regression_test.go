@@ -181,11 +181,14 @@ func TestASecondCloseWaitsForTheFirst(t *testing.T) {
 		add(t, s, fmt.Sprint(i), 1)
 	}
 	var wg sync.WaitGroup
+	var one sync.Mutex // looks at the disk, which takes it from who had it
 	for range 4 {
 		wg.Go(func() {
 			if err := s.Close(); err != nil {
 				t.Error(err)
 			}
+			one.Lock()
+			defer one.Unlock()
 			if _, err := h.disk.Mount().Get([]byte("m")); err != nil {
 				t.Error(err)
 			}

@@ -50,10 +50,11 @@ type entry struct {
 	ringed  bool // the cache knows it
 	tenure  uint32
 
-	rotation uint32           // of the identity that writer is of
-	writer   vclock.ReplicaID // zero until it is written to locally
-	size     int              // of the encoded value, about, as the cache counts it
-	measured int              // what it was when it was known
+	flight   atomic.Pointer[flight] // the last change that somebody waits for, until it is durable; set under mu
+	rotation uint32                 // of the identity that writer is of
+	writer   vclock.ReplicaID       // zero until it is written to locally
+	size     int                    // of the encoded value, about, as the cache counts it
+	measured int                    // what it was when it was known
 	value    crdt.Value
 }
 

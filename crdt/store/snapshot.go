@@ -184,7 +184,7 @@ func (p *Snapshot) Close() {
 }
 
 // Load returns the encoded state that key had: nil, nil where the store held nothing. It is as [Store.Load] would have
-// returned it then, of the generation of that time. It costs O(state), under the key's lock if the key has not changed
+// returned it then, of the generation of that time, but it is not waited for until it is durable. It costs O(state), under the key's lock if the key has not changed
 // since. A value that is on disk alone is read from there, and stays there.
 //
 // Errors: [ErrClosed] after either was closed; *[EncodeError], ctx's error, and those of a disk ([Open]).

@@ -169,7 +169,7 @@ func (s *Store) begins(a *era) {
 }
 
 // Replica is the identity under which this store writes to keys that it makes. After
-// a record was settled ([Store.Settle]) it is another: a key that is made anew, after it
+// a record was settled ([Store.Settle]) or keys discarded ([Store.Discard]) it is another: a key that is made anew, after it
 // was forgotten, must not number its events as before.
 func (s *Store) Replica() vclock.ReplicaID { return s.era.Load().writer }
 
@@ -189,7 +189,9 @@ func (s *Store) Clock() *vclock.HLC { return s.clock }
 // Load returns the encoded state of key: nil, nil where the store holds nothing.
 // A deleted key still has a state, what is left of its causal history. The bytes
 // are canonical (equal states, equal bytes) and belong to the caller. It costs
-// one encoding of the state, under the key's lock.
+// one encoding of the state, under the key's lock. Where writes return when they are durable (Config.Sync), so does
+// Load, if the value was changed by one that is still waited for, which it waits for too: what it has told of, a crash
+// does not take back. ([View], and a [Snapshot], wait for nothing.)
 //
 // Errors: *[EncodeError], ctx's error if ctx has ended, and those of a disk ([Open]).
 func (s *Store) Load(ctx context.Context, key string) ([]byte, error) {
@@ -204,12 +206,21 @@ func (s *Store) Load(ctx context.Context, key string) ([]byte, error) {
 	if e == nil || err != nil {
 		return nil, err
 	}
-	defer e.mu.Unlock()
-	value, err := e.encode(nil)
+	value, flight, err := e.told()
+	if flight != nil && err == nil {
+		err = flight.wait(ctx)
+	}
 	if len(value) == 0 || err != nil {
 		return nil, err
 	}
 	return a.at.seal(value), nil
+}
+
+// told unlocks the entry, and returns what is to be told of it, and what has to land before.
+func (e *entry) told() (value []byte, f *flight, err error) {
+	defer e.mu.Unlock()
+	value, err = e.encode(nil)
+	return value, e.flight.Load(), err
 }
 
 // encode appends the state of the locked entry to dst.

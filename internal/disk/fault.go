@@ -5,6 +5,8 @@ type fault struct {
 	writes, syncs int   // so many until then, counted down; none is to fail if zero
 	with          error // to come
 	failed        error // from now on
+
+	held chan struct{} // until it is closed nothing becomes durable; nil if nothing is held
 }
 
 // Fail has the n-th write from now on, counted from 1, and all after it, fail with an error. Whether it is on the disk,
@@ -21,6 +23,35 @@ func (d *Disk) FailSync(n int, with error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.fault.syncs, d.fault.with = n, with
+}
+
+// Hold has nothing become durable until Release: who waits for that waits on.
+func (d *Disk) Hold() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.fault.held == nil {
+		d.fault.held = make(chan struct{})
+	}
+}
+
+// Release undoes Hold.
+func (d *Disk) Release() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.fault.held != nil {
+		close(d.fault.held)
+		d.fault.held = nil
+	}
+}
+
+// pass waits while the disk is held.
+func (d *Disk) pass() {
+	d.mu.Lock()
+	held := d.fault.held
+	d.mu.Unlock()
+	if held != nil {
+		<-held
+	}
 }
 
 // Mend has no error come that has not come yet.

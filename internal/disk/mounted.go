@@ -69,6 +69,7 @@ type commit struct {
 
 // Wait implements store.Commit.
 func (c *commit) Wait() error {
+	c.mounted.disk.pass()
 	if err := c.mounted.lock(); err != nil {
 		return err
 	}

@@ -59,6 +59,14 @@ const (
 	// GuardAsleep, in the store: an event of its own that it never numbered does not make it suspicious.
 	GuardAsleep = "guard-asleep"
 
+	// SettleEarly, in ring.Transition: a change of the ring is over before the new owners have what the old ones
+	// have acknowledged.
+	SettleEarly = "settle-early"
+
+	// DropBeforeHandover, in ring.Transition: who does not hold a partition any more forgets it before it has given
+	// to the new owners what it has.
+	DropBeforeHandover = "drop-before-handover"
+
 	// AckBeforeSync, in the store: a call returns before what it wrote is durable.
 	AckBeforeSync = "ack-before-sync"
 
@@ -73,11 +81,85 @@ const (
 	// ClockForgotten, in the store: how far its clock had come is not written down, so that after it was closed and
 	// opened it may stamp as before.
 	ClockForgotten = "clock-forgotten"
+
+	// PendingIgnored, in quorum.Tally: nodes that will own a key once a change of the ring is over do not count, nor
+	// are they asked.
+	PendingIgnored = "pending-ignored"
+
+	// StandInPrimary, in quorum.Tally: who stands in for an owner counts as the owner itself.
+	StandInPrimary = "stand-in-primary"
+
+	// RepairNotAwaited, in quorum.ReadOp: a read is answered before what it returns is held by as many as its level
+	// asks for.
+	RepairNotAwaited = "repair-not-awaited"
+
+	// HintDeletedEarly, in handoff.Buffer: a hint is deleted when it is sent, and not when its target has acknowledged it.
+	HintDeletedEarly = "hint-deleted-early"
+
+	// VersionIgnored, in quorum.Coordinator: a node does what is asked of it by a ring that is older than its own.
+	VersionIgnored = "version-ignored"
+
+	// VersionOnce, in quorum.Coordinator: a node looks before a merge whether its ring is newer, and not after it.
+	VersionOnce = "version-once"
+
+	// PromiseForgotten, in caspaxos: an acceptor says that it promises, and writes nothing down.
+	PromiseForgotten = "promise-forgotten"
+
+	// HeldIsFirm, in caspaxos: a read counts who holds a proposal, be it as a copy, as who has accepted it, whatever was
+	// promised before it came.
+	HeldIsFirm = "held-is-firm"
+
+	// TurnsIgnored, in caspaxos: an acceptor does not have requests of one key wait for one another.
+	TurnsIgnored = "turns-ignored"
+
+	// CopyCounts, in caspaxos: an acceptor that holds a proposal already, be it as a copy, says that it accepts it,
+	// whatever it has promised since.
+	CopyCounts = "copy-counts"
+
+	// NextUnasked, in caspaxos: nodes that will hold a key once a change of the ring is over are not asked.
+	NextUnasked = "next-unasked"
+
+	// PromiseLost, in the simulator's own restart: what a node had promised to registers, and nothing accepted by since, is
+	// not there any more.
+	PromiseLost = "promise-lost"
+
+	// FewPromises, in caspaxos: a proposer goes on with the greatest proposal of those who have promised before they are a
+	// majority.
+	FewPromises = "few-promises"
+
+	// PlacementUnchecked, in caspaxos: an acceptor answers who asks by a placement that is older than its own.
+	PlacementUnchecked = "placement-unchecked"
+
+	// WriteBackNotAwaited, in quorum.ReadOp: a read that writes back is answered before that was done.
+	WriteBackNotAwaited = "write-back-not-awaited"
+
+	// TokenDropped, in session: who goes on by a token begins with nothing.
+	TokenDropped = "token-dropped"
+
+	// HoldersIgnored, in session: reads do not ask for those who have what was seen.
+	HoldersIgnored = "holders-ignored"
+
+	// WritesUnsettled, in session: what the session has written before is not brought to a majority before a write.
+	WritesUnsettled = "writes-unsettled"
 )
 
-// Names is every planted fault, in the order in which the tests try them.
+// Names is every planted fault that a cluster of full replicas shows, in the order in which the tests try them.
 func Names() []string {
 	return []string{ContextGap, TallyTwice, AckBeforeMerge, RoundForgets, IdentityReused,
 		Echo, EarlyCollection, NotLifted, IdentityKept, OverClaim, OverSeen, PoisonedSketch,
-		IdentityTrusted, GuardAsleep, AckBeforeSync, RowBeforeValue, SettleNotResumed, ClockForgotten}
+		IdentityTrusted, GuardAsleep, AckBeforeSync, RowBeforeValue, SettleNotResumed, ClockForgotten,
+		RepairNotAwaited}
+}
+
+// Placed is every planted fault that a cluster shows whose keys are placed by a ring.
+func Placed() []string {
+	return []string{TallyTwice, RepairNotAwaited, PendingIgnored, StandInPrimary, HintDeletedEarly,
+		SettleEarly, DropBeforeHandover, VersionIgnored, VersionOnce,
+		TokenDropped, HoldersIgnored, WritesUnsettled, WriteBackNotAwaited,
+		PromiseForgotten, PromiseLost, NextUnasked, FewPromises, PlacementUnchecked}
+}
+
+// Agreed is every planted fault that keys show on which nodes agree, see caspaxos.
+func Agreed() []string {
+	return []string{PromiseForgotten, CopyCounts, NextUnasked, FewPromises, PlacementUnchecked, HeldIsFirm}
 }
