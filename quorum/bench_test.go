@@ -1,7 +1,6 @@
 package quorum
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"testing"
@@ -24,12 +23,17 @@ func (d direct) Call(ctx context.Context, to transport.NodeID, method string, re
 
 // Steps of the machines alone, with the codec, on 3 owners at majority.
 func BenchmarkOp(b *testing.B) {
-	state := bytes.Repeat([]byte{7}, 100)
-	place, full, none := Placement{Owners: nodes(3)}, appendResponse(nil, state), appendResponse(nil, nil)
+	state := make([]byte, 100) // as a set of these tests
+	for i := range state {
+		state[i] = byte(i)
+	}
+	place, full, none := Placement{Owners: nodes(3)}, reply(state...), reply()
+	d := digestOf(state)
+	digested := replyOf(statusDigest, d[:])
 	b.Run("write", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			op, _ := NewWriteOp("cart", state, place, Majority)
+			op, _ := NewWriteOp(WriteConfig{Key: "cart", Delta: state, Placement: place, Self: "z"})
 			for _, s := range op.Start() {
 				op.Answer(s, none, nil)
 			}
@@ -38,24 +42,34 @@ func BenchmarkOp(b *testing.B) {
 	b.Run("read/equal", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			op, _ := NewReadOp("cart", place, Majority, union)
+			op, _ := NewReadOp(ReadConfig{Key: "cart", Placement: place, Self: "z", Join: union})
 			for _, s := range op.Start() {
-				op.Answer(s, full, nil)
+				if s.task.kind == taskDigest {
+					op.Answer(s, digested, nil)
+				} else {
+					op.Answer(s, full, nil)
+				}
+			}
+			if !op.Done() {
+				b.Fatal("not done")
 			}
 		}
 	})
 	b.Run("read/repair", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			op, _ := NewReadOp("cart", place, Majority, union)
+			op, _ := NewReadOp(ReadConfig{Key: "cart", Placement: place, Self: "z", Join: union})
 			for i, s := range op.Start() {
 				resp := full
 				if i > 0 {
-					resp = none
+					resp = replyOf(statusDigest, make([]byte, 16))
 				}
 				for _, r := range op.Answer(s, resp, nil) {
 					op.Answer(r, none, nil)
 				}
+			}
+			if !op.Done() {
+				b.Fatal("not done")
 			}
 		}
 	})
@@ -65,7 +79,10 @@ func BenchmarkOp(b *testing.B) {
 // a call when the disk and the wire are taken away.
 func BenchmarkCoordinator(b *testing.B) {
 	for _, n := range []int{1, 3, 5} {
-		state := fixed(bytes.Repeat([]byte{7}, 100))
+		state := make(fixed, 100)
+		for i := range state {
+			state[i] = byte(i)
+		}
 		caller := make(direct)
 		for _, id := range nodes(n) {
 			caller[id] = (&Coordinator{Local: state}).Handler()
@@ -76,7 +93,7 @@ func BenchmarkCoordinator(b *testing.B) {
 			b.ReportAllocs()
 			b.RunParallel(func(pb *testing.PB) {
 				for pb.Next() {
-					if _, err := c.Write(ctx, "cart", state, Majority); err != nil {
+					if _, err := c.Write(ctx, "cart", state, WriteOptions{Level: Majority}); err != nil {
 						b.Fatal(err)
 					}
 				}
@@ -86,7 +103,7 @@ func BenchmarkCoordinator(b *testing.B) {
 			b.ReportAllocs()
 			b.RunParallel(func(pb *testing.PB) {
 				for pb.Next() {
-					if _, err := c.Read(ctx, "cart", Majority); err != nil {
+					if _, err := c.Read(ctx, "cart", ReadOptions{Level: Majority}); err != nil {
 						b.Fatal(err)
 					}
 				}
@@ -99,10 +116,10 @@ func BenchmarkTally(b *testing.B) {
 	place := Placement{Owners: nodes(3)}
 	b.ReportAllocs()
 	for b.Loop() {
-		tally, _ := NewTally(place, Majority)
-		tally.Answer("a")
+		tally, _ := NewTally(place, "z", Demand{Level: Majority})
+		tally.Answer("a", false)
 		tally.Fail("b", errDown)
-		tally.Answer("c")
+		tally.Answer("c", false)
 		if !tally.Reached() {
 			b.Fatal("not reached")
 		}

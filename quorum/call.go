@@ -4,117 +4,201 @@ import (
 	"cmp"
 	"context"
 	"sync"
+	"time"
 )
 
 // machine is what a driver sees of a ReadOp or a WriteOp. An outcome that was not
-// decoded by the machine itself comes by answer, which may keep state.
+// decoded by the machine itself comes by answer, which may keep the state.
 type machine interface {
 	Start() []Send
-	answer(s *Send, state []byte, err error) []Send
-	Timeout()
+	answer(s *Send, a *answer, err error) []Send
+	Hedge() []Send
+	Timeout() []Send
 	Done() bool
+	outdated() (by nodeID, version uint64)
 }
 
 // A call drives one machine. Answers come from many goroutines, but one at a time
 // steps the machine, without a lock: who brings an answer while nobody is stepping
 // does so until no answer is left. So no goroutine has to wait for late answers.
 type call struct {
-	c      *Coordinator
-	op     machine
-	done   chan struct{} // closed when op is done
-	cancel context.CancelFunc
+	c     *Coordinator
+	op    machine
+	start time.Time
+	done  chan struct{}   // holds a token when op is done
+	ctx   context.Context // of who called, for Carry alone; nil without one
 
 	mu       sync.Mutex
-	inbox    []outcome // all there ever were: they are few
-	taken    int       // how many the machine has seen
+	inbox    []outcome
 	stepping bool
 
-	under  int // calls under way; of who steps
-	closed bool
+	closed bool // of who steps
+	late   bool
 }
 
-// outcome is what came of a Send; of no Send, that time is over.
+// outcome is what came of a Send; of no Send, what a timer has to say.
 type outcome struct {
-	send  *Send
-	state []byte
-	err   error
+	send   *Send
+	answer answer
+	err    error
+	timer  timer
 }
 
-// run drives op until it is done or ctx ends, and leaves the rest to go on.
-func (c *Coordinator) run(ctx context.Context, op machine) error {
+type timer uint8
+
+const (
+	noTimer timer = iota
+	hedgeTimer
+	endTimer
+)
+
+// run drives op until it is done, its time is over or ctx ends, and leaves the rest to go on.
+func (c *Coordinator) run(ctx context.Context, op machine, start time.Time, timeout time.Duration) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	calls, cancel := context.WithTimeout(context.WithoutCancel(ctx), cmp.Or(c.Timeout, DefaultTimeout))
-	sends := op.Start()
-	x := &call{
-		c: c, op: op, done: make(chan struct{}), cancel: cancel,
-		inbox: make([]outcome, 0, len(sends)),
+	x := &call{c: c, op: op, start: start, done: c.spares.token()}
+	if c.Carry != nil {
+		x.ctx = ctx
 	}
-	x.launch(calls, sends)
-	timeout := calls.Done()
+	sends := op.Start()
+	hedge := min(c.hedge(op), timeout)
+	x.launch(sends)
+	x.deliver(outcome{}) // so that what was decided at once is noticed
+	select {
+	case <-x.done:
+		c.spares.tokens.Put(x.done)
+		return nil
+	default:
+	}
+	t := c.spares.timer(hedge)
+	defer func() { t.Stop(); c.spares.timers.Put(t) }()
+	next := hedgeTimer
 	for {
 		select {
 		case <-x.done:
+			c.spares.tokens.Put(x.done) // there will be no other one
 			return nil
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-timeout:
-			timeout = nil
-			x.deliver(calls, outcome{})
+		case <-t.C:
+			x.deliver(outcome{timer: next})
+			if next == hedgeTimer {
+				next = endTimer
+				t.Reset(timeout - hedge)
+			}
 		}
 	}
 }
 
-// launch starts the goroutine of each send.
-func (x *call) launch(ctx context.Context, sends []Send) {
-	x.under += len(sends)
+// spares are what calls have used, and others may use again. They are a Coordinator's
+// own, since what was made in a testing/synctest bubble stays there.
+type spares struct {
+	tokens sync.Pool // of chan struct{}, empty
+	timers sync.Pool // of *time.Timer, stopped
+}
+
+func (s *spares) token() chan struct{} {
+	if c, ok := s.tokens.Get().(chan struct{}); ok {
+		return c
+	}
+	return make(chan struct{}, 1)
+}
+
+func (s *spares) timer(d time.Duration) *time.Timer {
+	if t, ok := s.timers.Get().(*time.Timer); ok {
+		t.Reset(d)
+		return t
+	}
+	return time.NewTimer(d)
+}
+
+// launch has sends made.
+func (x *call) launch(sends []Send) {
+	own := false
 	for i := range sends {
-		go x.send(ctx, &sends[i])
+		if s := &sends[i]; s.To == x.c.Self {
+			own = true
+		} else {
+			x.c.node(s.To).put(x, s)
+		}
+	}
+	for i := range sends {
+		switch s := &sends[i]; {
+		case !own || s.To != x.c.Self:
+		case x.c.immediate(s):
+			x.perform(s)
+		default:
+			go x.perform(s)
+		}
 	}
 }
 
-func (x *call) send(ctx context.Context, s *Send) {
-	state, err := x.c.exchange(ctx, s)
-	x.deliver(ctx, outcome{s, state, err})
-	x.c.Events.repaired(s, err)
+// immediate reports whether this node does a task without waiting for a disk.
+func (c *Coordinator) immediate(s *Send) bool {
+	d, ok := c.Local.(lasting)
+	return ok && s.task.kind != taskHint && !d.Durable()
+}
+
+// perform does what is asked of this node.
+func (x *call) perform(s *Send) {
+	asked := x.c.Events.now()
+	a, err := x.c.perform(x.c.terms.context(cmp.Or(x.c.Timeout, DefaultTimeout)), &s.task)
+	if err == nil {
+		err = s.verify(&a)
+	}
+	x.tell(s, a, err)
+	x.c.answered(s, asked, err)
+}
+
+// tell brings what came of a send.
+func (x *call) tell(s *Send, a answer, err error) {
+	x.deliver(outcome{send: s, answer: a, err: err})
+	x.c.told(x, s, err)
 }
 
 // deliver brings an outcome, and steps the machine if nobody else does.
-func (x *call) deliver(ctx context.Context, o outcome) {
+func (x *call) deliver(o outcome) {
 	x.mu.Lock()
-	x.inbox = append(x.inbox, o)
 	if x.stepping {
+		x.inbox = append(x.inbox, o)
 		x.mu.Unlock()
 		return
 	}
 	x.stepping = true
-	for x.taken < len(x.inbox) {
-		next := x.inbox[x.taken]
-		x.taken++
+	x.mu.Unlock()
+	x.step(&o)
+	x.mu.Lock()
+	for len(x.inbox) > 0 {
+		all := x.inbox
+		x.inbox = nil
 		x.mu.Unlock()
-		x.step(ctx, next)
+		for i := range all {
+			x.step(&all[i])
+		}
 		x.mu.Lock()
 	}
 	x.stepping = false
 	x.mu.Unlock()
 }
 
-// step hands one outcome to the machine. A call that failed because time is over
-// says nothing about its owner, so the machine learns of the time first.
-func (x *call) step(ctx context.Context, o outcome) {
-	if o.send == nil || o.err != nil && ctx.Err() != nil {
-		x.op.Timeout()
-	}
-	if o.send != nil {
-		x.under--
-		x.launch(ctx, x.op.answer(o.send, o.state, o.err))
+// step hands one outcome to the machine.
+func (x *call) step(o *outcome) {
+	switch {
+	case o.send != nil:
+		if isLate(o.err) && !x.late {
+			x.late = true
+			x.launch(x.op.Timeout())
+		}
+		x.launch(x.op.answer(o.send, &o.answer, o.err))
+	case o.timer == hedgeTimer:
+		x.launch(x.op.Hedge())
+	case o.timer == endTimer && !x.late:
+		x.late = true
+		x.launch(x.op.Timeout())
 	}
 	if !x.closed && x.op.Done() {
 		x.closed = true
-		close(x.done)
-	}
-	if x.under == 0 {
-		x.cancel()
+		x.done <- struct{}{}
 	}
 }

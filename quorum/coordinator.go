@@ -1,8 +1,10 @@
 package quorum
 
 import (
+	"bytes"
 	"cmp"
 	"context"
+	"sync"
 	"time"
 
 	"github.com/eventual-go/eventual/transport"
@@ -12,93 +14,163 @@ import (
 const DefaultTimeout = 2 * time.Second
 
 // A Coordinator reads and writes keys at as many of their owners as a level asks
-// for. Any node can coordinate any key, also one that it does not own.
+// for. Any node can coordinate any key, also one that it does not own. A write whose delta numbers events, as
+// those of sets and counters do, is best made by an owner, which has the key: others pass the request on.
 //
 // The fields are set before the first call and not changed afterwards. A Coordinator
-// is then safe for concurrent use; it has nothing to close.
+// is then safe for concurrent use; it has nothing to close, and must not be copied.
 //
-// Each call starts one goroutine for each owner that it asks, and one for each
-// repair. A call returns as soon as its level is decided; the goroutines of the
-// owners that have not answered by then go on, so that these owners get the write,
-// or what the read found, too. They belong to the call, and end with the answer of
-// their owner, or when Timeout has passed since the call began, at the latest: also
-// if the ctx of the call has ended before. They see the values of that ctx, but not
-// its end. (A Caller or a Replica that does not heed its context makes them last as
-// long as it takes.)
+// What several calls ask of one node at the same time goes there in one message. A
+// call starts a goroutine for what it asks of Local, unless that has a method
+// Durable() bool that says no, and may start one for each other node. It returns as
+// soon as its level is decided; what is under way by then goes on, so that the owners
+// that have not answered get the write, or what the read found, too. It ends with the
+// answer of their node, or when Timeout has passed since it was sent, or soon after:
+// also if the ctx of the call has ended before. Caller and Replica see no values of
+// that ctx, since messages are shared, unless Carry has Caller see some. (One that does
+// not heed its own context makes it last as long as it takes.)
+//
+// How long each node takes to answer is measured. Reads ask those first that answer
+// quickly, and others when it takes longer than it should; see [ReadOp.Hedge]. A node
+// that fails to be reached, or has not answered for SuspectAfter and eight times as
+// long as it should take, is suspected to be away: it is asked only where the others
+// are too few, or once in a while, and hints are kept for it without waiting.
 type Coordinator struct {
 	// Self is the node that this Coordinator runs on. If it is an owner of a key, the
 	// Local replica is asked, by a direct call, and counted like any other.
 	Self transport.NodeID
 	// Local is the replica of Self. It may be nil if Self owns no keys.
 	Local Replica
-	// Ring says who owns a key. It must be set.
+	// Ring says who owns a key. It must be set. If it has a method
+	//
+	//	Refresh(ctx context.Context, from transport.NodeID) error
+	//
+	// it is called when a node has refused a call because it knows of a later
+	// placement, to learn of that from it; then the call is made once more.
 	Ring Ring
 	// Caller reaches the other owners. It may be nil if there are none.
 	Caller transport.Caller
 	// Join merges what owners answered to reads. It must be set, and is used by many
 	// goroutines at once.
 	Join Join
+	// Hints keep what owners miss that are away. If nil, that is left to anti-entropy.
+	Hints Hints
+	// Buckets say what is asked of keys where a call does not say; of several whose
+	// prefix a key has, the longest counts.
+	Buckets []Bucket
 	// Timeout bounds a call, and what it leaves behind. If zero, DefaultTimeout.
 	Timeout time.Duration
-	// ReadLevel is the level of a Read with level zero. If zero, Majority.
-	ReadLevel Level
-	// WriteLevel is the level of a Write with level zero. If zero, Majority.
-	WriteLevel Level
+	// SuspectAfter is how long a node that is silent is waited for, at least. If zero, a
+	// quarter of a second.
+	SuspectAfter time.Duration
+	// MaxMessage is about how many bytes a message has that carries more than one task.
+	// A task that is larger goes alone. If zero, DefaultMaxMessage.
+	MaxMessage int
+	// Carry has messages carry values, traces for example, for Caller to see. It is given
+	// the context of a message, and those of the calls that have something in it, once for
+	// each thing that they want; it returns the former with what it adds to it. It must
+	// neither end that nor keep the others. It is called for each message, by many goroutines
+	// at once. If nil, Caller sees no values.
+	Carry func(ctx context.Context, calls []context.Context) context.Context
 	// Events are told what happens.
 	Events Events
+
+	terms    terms
+	spares   spares
+	nodes    sync.Map // of *node, by transport.NodeID
+	counters counters
 }
 
-// Read returns the merged state of key as known to as many owners as level asks
-// for, at the time that it returns: an owner that answered with less gets what the
-// others have, and Read waits for that where it must. So the next Read finds it too,
-// if the two levels together are more than the owners. Races: what a concurrent
-// Write adds may or may not be in the answer.
+// refresher is a [Ring] that can learn from another node.
+type refresher interface {
+	Refresh(ctx context.Context, from transport.NodeID) error
+}
+
+// Read returns the merged state of key as known to as many owners as are asked for,
+// at the time that it returns; see [ReadOptions] for what becomes of owners that
+// answered with less. Races: what a concurrent Write adds may or may not be in the
+// answer.
 //
 // A key that nobody holds is no error: Found is false. The error is a [*LevelError],
-// an [*UnavailableError], a [*TimeoutError], or that of ctx. Without fault a Read
-// costs one round trip, and one more if the owners that answered first differ.
-func (c *Coordinator) Read(ctx context.Context, key string, level Level) (res ReadResult, err error) {
+// an [*UnavailableError], a [*TimeoutError], or that of ctx. Where this node is an
+// owner, a Read that waits for one more costs one message there and back, with the
+// state in it only where it differs; with repair, one more.
+func (c *Coordinator) Read(ctx context.Context, key string, opts ReadOptions) (res ReadResult, err error) {
 	start := time.Now()
-	level = cmp.Or(level, c.ReadLevel, Majority)
-	defer func() { c.Events.read(key, level, res, err, start) }()
+	b := c.bucket(key)
+	opts = opts.or(b.Read)
+	defer func() { c.read(key, &opts, res, err, start) }()
 	if err := c.readable(); err != nil {
 		return res, err
 	}
-	op, err := NewReadOp(key, c.Ring.Place(key), level, c.Join)
-	if err != nil {
-		return res, err
+	back := WriteOptions{}.or(b.Write)
+	prefer := func(id transport.NodeID) int { return c.prefer(id, start) }
+	left := cmp.Or(c.Timeout, DefaultTimeout)
+	var stale *ReadResult // what will do, where a later ring does not answer better
+	for {
+		op, err := NewReadOp(ReadConfig{
+			Key: key, Placement: c.Ring.Place(key), Self: c.Self, Options: opts, Join: c.Join,
+			WriteBack: back.demand(), Prefer: prefer,
+		})
+		if err != nil {
+			return res, err
+		}
+		if err := c.run(ctx, op, start, left); err != nil {
+			return res, err
+		}
+		res, err = op.Result()
+		if err != nil && stale != nil {
+			return *stale, nil
+		}
+		if err == nil && !res.Stale || !c.again(ctx, op, key, op.cfg.Placement.Version, start, &left) {
+			return res, err
+		}
+		if err == nil {
+			stale = &ReadResult{}
+			*stale = res
+		}
 	}
-	op.loads.self = c.Self
-	if err := c.run(ctx, op); err != nil {
-		return res, err
-	}
-	return op.Result()
 }
 
 // Write merges delta into the replicas of key, and returns when as many owners as
-// level asks for have it. It is sent to all. The delta may be changed afterwards.
+// are asked for have it. It is sent to all. The delta may be changed afterwards.
 // Races: none, deltas merge in any order.
 //
 // The error is a [*LevelError], an [*UnavailableError], a [*TimeoutError], or that of
 // ctx. Other than with a LevelError, some owners may have merged the delta
 // nevertheless, and it then reaches the others in time; to be sure of it, write the
-// same delta again. A Write costs one round trip.
-func (c *Coordinator) Write(ctx context.Context, key string, delta []byte, level Level) (res WriteResult, err error) {
+// same delta again: that is harmless. A Write costs one message to each owner.
+func (c *Coordinator) Write(ctx context.Context, key string, delta []byte, opts WriteOptions) (res WriteResult, err error) {
 	start := time.Now()
-	level = cmp.Or(level, c.WriteLevel, Majority)
-	defer func() { c.Events.wrote(key, level, len(delta), res, err, start) }()
+	opts = opts.or(c.bucket(key).Write)
+	defer func() { c.wrote(key, &opts, len(delta), res, err, start) }()
 	if c.Ring == nil {
 		return res, errNoRing
 	}
-	op, err := NewWriteOp(key, delta, c.Ring.Place(key), level)
-	if err != nil {
-		return res, err
+	delta = bytes.Clone(delta)
+	away := func(id transport.NodeID) bool { return c.node(id).pulse.away(start, c.SuspectAfter) }
+	left := cmp.Or(c.Timeout, DefaultTimeout)
+	var before error // of the attempt before, by which something was sent
+	for {
+		op, err := NewWriteOp(WriteConfig{
+			Key: key, Delta: delta, Placement: c.Ring.Place(key), Self: c.Self, Options: opts,
+			Hints: c.Hints != nil, Away: away, Durable: opts.Applied && durableOf(c.Local),
+		})
+		switch {
+		case err != nil && before != nil:
+			return res, before
+		case err != nil:
+			return res, err
+		}
+		if err := c.run(ctx, op, start, left); err != nil {
+			return res, err
+		}
+		res, err = op.Result()
+		if err == nil || !c.again(ctx, op, key, op.cfg.Placement.Version, start, &left) {
+			return res, err
+		}
+		before = err
 	}
-	op.acks.self = c.Self
-	if err := c.run(ctx, op); err != nil {
-		return res, err
-	}
-	return op.Result()
 }
 
 func (c *Coordinator) readable() error {
@@ -111,10 +183,25 @@ func (c *Coordinator) readable() error {
 	return nil
 }
 
-// exchange makes one call.
-func (c *Coordinator) exchange(ctx context.Context, s *Send) (state []byte, err error) {
-	if s.To == c.Self {
-		return s.direct(ctx, c.Local)
+// again reports whether the ring has changed since a call, by what one of those has
+// told that refused it, and whether some of the call's time is left.
+func (c *Coordinator) again(ctx context.Context, op machine, key string, asked uint64, start time.Time, left *time.Duration) bool {
+	by, version := op.outdated()
+	if version <= asked {
+		return false
 	}
-	return s.remote(ctx, c.Caller)
+	remains := func() bool {
+		*left = cmp.Or(c.Timeout, DefaultTimeout) - time.Since(start)
+		return *left > 0
+	}
+	if !remains() || c.Ring.Place(key).Version > asked {
+		return *left > 0
+	}
+	r, ok := c.Ring.(refresher)
+	if !ok {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, *left)
+	defer cancel()
+	return r.Refresh(ctx, by) == nil && c.Ring.Place(key).Version > asked && remains()
 }

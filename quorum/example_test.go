@@ -65,13 +65,13 @@ func Example() {
 	a, b, _ := start(nodes{})
 	ctx := context.Background()
 
-	wrote, err := a.Write(ctx, "cart", []byte("milk"), quorum.All)
+	wrote, err := a.Write(ctx, "cart", []byte("milk"), quorum.WriteOptions{Level: quorum.All})
 	fmt.Println(wrote.Answered, "of", wrote.Owners, err)
 
-	read, err := b.Read(ctx, "cart", quorum.Majority)
+	read, err := b.Read(ctx, "cart", quorum.ReadOptions{Level: quorum.Majority})
 	fmt.Println(string(read.State), read.Found, err)
 
-	read, err = b.Read(ctx, "shoes", quorum.Majority)
+	read, err = b.Read(ctx, "shoes", quorum.ReadOptions{Level: quorum.Majority})
 	fmt.Println(read.Found, err)
 	// Output:
 	// 3 of 3 <nil>
@@ -89,7 +89,7 @@ func ExampleCoordinator_Read() {
 		panic(err)
 	}
 
-	read, err := b.Read(ctx, "cart", quorum.All)
+	read, err := b.Read(ctx, "cart", quorum.ReadOptions{Level: quorum.All})
 	fmt.Println(string(read.State), read.Repaired, err)
 
 	held, err := b.Local.Load(ctx, "cart")
@@ -105,12 +105,12 @@ func ExampleUnavailableError() {
 	delete(network, "b")
 	delete(network, "c")
 
-	_, err := a.Read(context.Background(), "cart", quorum.All)
+	_, err := a.Read(context.Background(), "cart", quorum.ReadOptions{Level: quorum.All})
 	if e, ok := errors.AsType[*quorum.UnavailableError](err); ok {
 		fmt.Println(e.Op, e.Key, "needed", e.Needed, "of", e.Owners)
 		fmt.Println(errors.Is(e, transport.ErrUnreachable))
 	}
-	_, err = a.Read(context.Background(), "cart", 4)
+	_, err = a.Read(context.Background(), "cart", quorum.ReadOptions{Level: 4})
 	fmt.Println(err)
 	// Output:
 	// read cart needed 3 of 3
@@ -120,16 +120,16 @@ func ExampleUnavailableError() {
 
 func ExampleTally() {
 	owners := quorum.Placement{Owners: []transport.NodeID{"a", "b", "c"}}
-	tally, err := quorum.NewTally(owners, quorum.Majority)
+	tally, err := quorum.NewTally(owners, "a", quorum.Demand{Level: quorum.Majority})
 	if err != nil {
 		panic(err)
 	}
-	tally.Answer("a")
-	tally.Answer("a") // counts once
-	tally.Answer("z") // owns nothing
+	tally.Answer("a", false)
+	tally.Answer("a", false) // counts once
+	tally.Answer("z", false) // owns nothing
 	fmt.Println(tally.Answered(), tally.Reached(), tally.Impossible())
 	tally.Fail("b", errors.New("disk full"))
-	tally.Answer("c")
+	tally.Answer("c", false)
 	fmt.Println(tally.Answered(), tally.Reached(), tally.Impossible())
 	// Output:
 	// 1 false false
@@ -142,12 +142,12 @@ func ExampleWriteOp() {
 	network := nodes{}
 	start(network)
 	owners := quorum.Placement{Owners: []transport.NodeID{"a", "b", "c"}}
-	op, err := quorum.NewWriteOp("cart", []byte("milk"), owners, quorum.Majority)
+	op, err := quorum.NewWriteOp(quorum.WriteConfig{Key: "cart", Delta: []byte("milk"), Placement: owners})
 	if err != nil {
 		panic(err)
 	}
 	for _, send := range slices.Backward(op.Start()) {
-		resp, err := network.Call(context.Background(), send.To, send.Method, send.Request)
+		resp, err := network.Call(context.Background(), send.To, quorum.Method, send.Request())
 		op.Answer(send, resp, err)
 		fmt.Println(send.To, op.Done())
 	}

@@ -176,3 +176,12 @@ func names(failures []Failure) []transport.NodeID {
 	}
 	return slices.Sorted(maps.Keys(seen))
 }
+
+// reply is the response to one task that was done, with a state or none.
+func reply(state ...byte) []byte { return replyOf(statusDone, state) }
+
+func replyOf(status uint8, body []byte) []byte {
+	w := newResponse(1, len(body))
+	w.add(status, body)
+	return w.w.Done()
+}

@@ -18,19 +18,20 @@ func TestLevelNeeded(t *testing.T) {
 		Level(2): {refused, refused, 2, 2, 2, 2, 2, 2},
 		Level(7): {refused, refused, refused, refused, refused, refused, refused, 7},
 		Level(8): {},
-		All - 1:  {},
+		LocalOne: {refused, 1, 1, 1, 1, 1, 1, 1},
+		-9:       {},
 	} {
 		for n, needed := range want {
 			t.Run(fmt.Sprintf("%v of %d", level, n), func(t *testing.T) {
-				got, err := level.Needed(n)
+				tally, err := NewTally(Placement{Owners: nodes(n)}, "a", Demand{Level: level})
 				if needed == refused {
 					var e *LevelError
 					require.ErrorAs(t, err, &e)
-					assert.Equal(t, LevelError{level, n}, *e)
+					assert.Equal(t, LevelError{Level: level, Owners: n}, *e)
 					return
 				}
 				require.NoError(t, err)
-				assert.Equal(t, needed, got)
+				assert.Equal(t, needed, tally.conditions[0].needed)
 			})
 		}
 	}
@@ -38,8 +39,7 @@ func TestLevelNeeded(t *testing.T) {
 
 func TestLevelMajoritiesIntersect(t *testing.T) {
 	for n := 1; n <= 100; n++ {
-		needed, err := Majority.Needed(n)
-		require.NoError(t, err)
+		needed := Majority.of(n)
 		assert.Greater(t, 2*needed, n)
 		assert.LessOrEqual(t, 2*(needed-1), n, "a smaller number would do")
 	}
@@ -47,11 +47,12 @@ func TestLevelMajoritiesIntersect(t *testing.T) {
 
 func TestLevelStrings(t *testing.T) {
 	for level, want := range map[Level]string{
-		Default: "default", One: "one", Majority: "majority", All: "all", 2: "2", -7: "-7",
+		Default: "default", One: "one", Majority: "majority", All: "all", 2: "two", 7: "7", -9: "-9",
+		LocalMajority: "local majority", EachMajority: "each majority", Any: "any",
 	} {
 		assert.Equal(t, want, level.String())
 	}
-	assert.EqualError(t, &LevelError{4, 3}, "quorum: level 4 cannot be asked of 3 owners")
-	assert.EqualError(t, &LevelError{2, 1}, "quorum: level 2 cannot be asked of 1 owner")
-	assert.EqualError(t, &LevelError{-7, 3}, "quorum: level -7 does not exist")
+	assert.EqualError(t, &LevelError{Level: 4, Owners: 3}, "quorum: level 4 cannot be asked of 3 owners")
+	assert.EqualError(t, &LevelError{Level: 2, Owners: 1}, "quorum: level two cannot be asked of 1 owner")
+	assert.EqualError(t, &LevelError{Level: -9, Owners: 3}, "quorum: level -9 does not exist")
 }

@@ -17,8 +17,7 @@ import (
 func TestTallyEveryPattern(t *testing.T) {
 	for n := 1; n <= 6; n++ {
 		for level := All; level <= Level(n); level++ {
-			needed, err := level.Needed(n)
-			require.NoError(t, err)
+			needed := level.of(n)
 			t.Run(fmt.Sprintf("%v of %d", level, n), func(t *testing.T) {
 				for pattern := range power(3, n) {
 					checkPattern(t, n, level, needed, pattern)
@@ -30,7 +29,7 @@ func TestTallyEveryPattern(t *testing.T) {
 
 func checkPattern(t *testing.T, n int, level Level, needed, pattern int) {
 	ids := nodes(n)
-	tally, err := NewTally(Placement{Owners: ids}, level)
+	tally, err := NewTally(Placement{Owners: ids}, "", Demand{Level: level})
 	require.NoError(t, err)
 	var acks int
 	var bad, quiet []transport.NodeID
@@ -40,7 +39,7 @@ func checkPattern(t *testing.T, n int, level Level, needed, pattern int) {
 			quiet = append(quiet, id)
 		case 1:
 			acks++
-			require.True(t, tally.Answer(id))
+			require.True(t, tally.Answer(id, false))
 		case 2:
 			bad = append(bad, id)
 			require.True(t, tally.Fail(id, errDown))
@@ -49,11 +48,12 @@ func checkPattern(t *testing.T, n int, level Level, needed, pattern int) {
 	}
 	require.Equal(t, acks >= needed, tally.Reached())
 	require.Equal(t, acks+len(quiet) < needed, tally.Impossible())
-	require.Equal(t, [3]int{needed, acks, n}, [3]int{tally.Needed(), tally.Answered(), tally.Owners()})
+	require.Equal(t, [2]int{acks, n}, [2]int{tally.Answered(), tally.Owners()})
 
 	refusal := tally.Timeout(OpRead, "k")
 	require.Equal(t, bad, names(refusal.Failures))
 	require.Equal(t, quiet, refusal.Silent)
+	require.Equal(t, needed, refusal.Needed)
 	require.Equal(t, refusal.Failures, tally.Unavailable(OpRead, "k").Failures)
 }
 
@@ -70,7 +70,7 @@ func power(base, n int) int {
 func TestTallyOrderAndRepetitionDoNotMatter(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.IntRange(1, 5).Draw(t, "owners")
-		tally, err := NewTally(Placement{Owners: nodes(n)}, Majority)
+		tally, err := NewTally(Placement{Owners: nodes(n)}, "", Demand{Level: Majority})
 		require.NoError(t, err)
 		best := make(map[transport.NodeID]verdict)
 		for range rapid.IntRange(0, 30).Draw(t, "steps") {
@@ -78,7 +78,7 @@ func TestTallyOrderAndRepetitionDoNotMatter(t *testing.T) {
 			owner := tally.index(id) >= 0
 			was, reached := best[id], tally.Reached()
 			if rapid.Bool().Draw(t, "answers") {
-				require.Equal(t, owner && was != answered, tally.Answer(id))
+				require.Equal(t, owner && was != answered, tally.Answer(id, false))
 				best[id] = answered
 			} else {
 				require.Equal(t, owner && was == silent, tally.Fail(id, errDown))
@@ -96,13 +96,15 @@ func TestTallyOrderAndRepetitionDoNotMatter(t *testing.T) {
 			}
 		}
 		require.Equal(t, acks, tally.Answered())
-		require.Len(t, tally.failures(), bad)
-		require.Len(t, tally.silent(), n-acks-bad)
+		refusal := tally.refusal(OpRead, "k")
+		require.Len(t, refusal.Failures, bad)
+		require.Len(t, refusal.Silent, n-acks-bad)
+		require.Len(t, refusal.Answers, acks)
 	})
 }
 
 func TestTallyKeepsTheFirstFailure(t *testing.T) {
-	tally, err := NewTally(Placement{Owners: nodes(3)}, Majority)
+	tally, err := NewTally(Placement{Owners: nodes(3)}, "", Demand{Level: Majority})
 	require.NoError(t, err)
 	first, second := errors.New("first"), errors.New("second")
 	tally.Fail("b", first)
@@ -111,7 +113,7 @@ func TestTallyKeepsTheFirstFailure(t *testing.T) {
 	assert.False(t, tally.Impossible())
 	tally.Fail("c", second)
 	assert.True(t, tally.Impossible())
-	tally.Answer("c") // it did merge after all, its first response was lost
+	tally.Answer("c", false) // it did merge after all, its first response was lost
 	assert.False(t, tally.Impossible())
 }
 
@@ -119,10 +121,10 @@ func TestTallyKeepsTheFirstFailure(t *testing.T) {
 // that appears twice counts once.
 func TestTrap17_CountedOnAnswersByDistinctOwners(t *testing.T) {
 	t.Run("an answer of another node is not an owner's", func(t *testing.T) {
-		tally, err := NewTally(Placement{Owners: nodes(3)}, 2)
+		tally, err := NewTally(Placement{Owners: nodes(3)}, "", Demand{Level: 2})
 		require.NoError(t, err)
-		tally.Answer("a")
-		assert.False(t, tally.Answer("fallback"))
+		tally.Answer("a", false)
+		assert.False(t, tally.Answer("fallback", false))
 		tally.Fail("b", errDown)
 		tally.Fail("c", errDown)
 		assert.False(t, tally.Reached())
@@ -131,45 +133,45 @@ func TestTrap17_CountedOnAnswersByDistinctOwners(t *testing.T) {
 	})
 	t.Run("two partitions on one machine", func(t *testing.T) {
 		twice := Placement{Owners: []transport.NodeID{"a", "a", "b"}}
-		tally, err := NewTally(twice, All)
+		tally, err := NewTally(twice, "", Demand{Level: All})
 		require.NoError(t, err)
 		assert.Equal(t, 2, tally.Owners())
-		tally.Answer("a")
-		tally.Answer("a")
+		tally.Answer("a", false)
+		tally.Answer("a", false)
 		assert.False(t, tally.Reached())
-		_, err = NewTally(twice, 3)
+		_, err = NewTally(twice, "", Demand{Level: 3})
 		var e *LevelError
 		assert.ErrorAs(t, err, &e)
 	})
 	t.Run("the request is made of each node once", func(t *testing.T) {
-		op, err := NewWriteOp("k", set(1), Placement{Owners: []transport.NodeID{"b", "a", "b"}}, All)
+		op, err := NewWriteOp(WriteConfig{Key: "k", Delta: set(1), Placement: Placement{Owners: []transport.NodeID{"b", "a", "b"}}, Options: WriteOptions{Level: All}})
 		require.NoError(t, err)
 		sends := op.Start()
 		require.Len(t, sends, 2)
-		op.Answer(sends[0], appendResponse(nil, nil), nil)
-		op.Answer(sends[0], appendResponse(nil, nil), nil)
+		op.Answer(sends[0], reply(), nil)
+		op.Answer(sends[0], reply(), nil)
 		assert.False(t, op.Done())
 	})
 }
 
 func TestRefusalsSayWhatHappened(t *testing.T) {
-	tally, err := NewTally(Placement{Owners: nodes(3)}, Majority)
+	tally, err := NewTally(Placement{Owners: nodes(3)}, "", Demand{Level: Majority})
 	require.NoError(t, err)
 	tally.Fail("b", errDown)
 	timeout := tally.Timeout(OpRead, "cart")
-	assert.EqualError(t, timeout, `quorum: read "cart": 0 of 2 needed replicas answered `+
+	assert.EqualError(t, timeout, `quorum: read "cart": 0 of 2 needed owners answered `+
 		`(level majority, 3 owners): b: node is down; a: no answer in time; c: no answer in time`)
 	assert.ErrorIs(t, timeout, context.DeadlineExceeded)
 	assert.ErrorIs(t, timeout, errDown)
 	assert.True(t, timeout.Timeout())
 
-	tally.Answer("a")
+	tally.Answer("a", false)
 	tally.Fail("c", errDamaged)
 	gone := tally.Unavailable(OpWrite, "cart")
-	assert.EqualError(t, gone, `quorum: write "cart": 1 of 2 needed replicas answered `+
+	assert.EqualError(t, gone, `quorum: write "cart": 1 of 2 needed owners answered `+
 		`(level majority, 3 owners): b: node is down; c: damaged state`)
 	assert.ErrorIs(t, gone, errDamaged)
 	assert.NotErrorIs(t, gone, context.DeadlineExceeded)
 	assert.Contains(t, tally.Unavailable(OpRepair, "cart").Error(),
-		`read "cart": 1 of 2 needed replicas hold the merged answer`)
+		`read "cart": 1 of 2 needed owners hold the merged answer`)
 }

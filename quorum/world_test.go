@@ -15,7 +15,7 @@ import (
 type world struct {
 	pick  func(n int) int // 0 <= pick(n) < n
 	judge func(format string, args ...any)
-	naive bool // reads return as soon as their level answered: the negative control
+	naive bool // reads do not wait for repairs: the negative control
 
 	n       int
 	ids     []transport.NodeID
@@ -33,8 +33,8 @@ type running struct {
 	read   *ReadOp
 	delta  []byte
 	floor  []byte // what the read must contain
+	needed int
 	judged bool
-	naive  bool
 	under  int // messages under way
 }
 
@@ -86,6 +86,8 @@ func (w *world) step() {
 		w.start()
 	case choice == 1:
 		w.flip(w.ids[w.pick(w.n)])
+	case choice == 2 && w.pick(2) == 0:
+		w.hedge(w.ops[w.pick(len(w.ops))])
 	case choice == 2:
 		w.expire(w.ops[w.pick(len(w.ops))])
 	case choice <= 4:
@@ -103,14 +105,14 @@ func (w *world) start() {
 	if level == 2 && w.n < 2 || len(w.written) == 250 {
 		return
 	}
-	r := &running{naive: w.naive}
+	r := &running{needed: level.of(w.n)}
 	if w.pick(2) == 0 {
 		r.delta = set(byte(len(w.written) + 1))
 		w.written = append(w.written, r.delta...)
-		r.write, _ = NewWriteOp("k", r.delta, w.ring.Place("k"), level)
+		r.write, _ = NewWriteOp(WriteConfig{Key: "k", Delta: r.delta, Placement: w.ring.Place("k"), Self: w.self(), Options: WriteOptions{Level: level}})
 	} else {
-		r.read, _ = NewReadOp("k", w.ring.Place("k"), level, union)
-		needed, _ := level.Needed(w.n)
+		r.read, _ = NewReadOp(ReadConfig{Key: "k", Placement: w.ring.Place("k"), Self: w.self(), Options: w.reading(level), Join: union, Prefer: w.prefer()})
+		needed := level.of(w.n)
 		for _, s := range w.seen {
 			if s.needed+needed > w.n {
 				r.floor, _ = union(r.floor, s.state)
@@ -123,9 +125,6 @@ func (w *world) start() {
 
 func (w *world) post(r *running, sends []Send) {
 	for _, s := range sends {
-		if w.naive && s.repair {
-			continue
-		}
 		r.under++
 		w.wire = append(w.wire, message{op: r, send: s})
 	}
@@ -140,8 +139,43 @@ func (w *world) flip(id transport.NodeID) {
 	}
 }
 
+// self is the node that asks, which may own the key.
+func (w *world) self() transport.NodeID {
+	if i := w.pick(2 * w.n); i < w.n {
+		return w.ids[i]
+	}
+	return "z"
+}
+
+// reading is what a read asks for.
+func (w *world) reading(level Level) ReadOptions {
+	o := ReadOptions{Level: level, NotFound: NotFound(w.pick(3))}
+	if w.naive {
+		o.Repair = RepairAsync + Repair(w.pick(2))
+	}
+	return o
+}
+
+// prefer asks nodes in any order, and takes any to be away.
+func (w *world) prefer() func(transport.NodeID) int {
+	ranks := make(map[transport.NodeID]int)
+	for _, id := range w.ids {
+		ranks[id] = w.pick(6) - 1
+	}
+	return func(id transport.NodeID) int { return ranks[id] }
+}
+
+// hedge has an operation lose its patience.
+func (w *world) hedge(r *running) {
+	if r.write != nil {
+		w.post(r, r.write.Hedge())
+	} else {
+		w.post(r, r.read.Hedge())
+	}
+}
+
 func (w *world) expire(r *running) {
-	r.timeout()
+	w.post(r, r.timeout())
 	w.check(r)
 }
 
@@ -175,7 +209,7 @@ func (w *world) deliver(i int, repeat bool) {
 func (w *world) serve(m message) message {
 	m.back, m.err = true, errDown
 	if h := w.servers[m.send.To]; h != nil {
-		m.resp, m.err = h.ServeCall(context.Background(), "", m.send.Method, m.send.Request)
+		m.resp, m.err = h.ServeCall(context.Background(), "", Method, m.send.Request())
 	}
 	return m
 }
@@ -198,10 +232,10 @@ func (w *world) checkWrite(r *running) {
 	if err != nil {
 		return
 	}
-	if n := w.holders(r.delta); n < res.Needed || res.Answered < res.Needed {
+	if n := w.holders(r.delta); n < r.needed || res.Answered < r.needed {
 		w.judge("write of %v acknowledged by %+v, held by %d", r.delta, res, n)
 	}
-	w.seen = append(w.seen, witness{r.delta, res.Needed})
+	w.seen = append(w.seen, witness{r.delta, r.needed})
 }
 
 func (w *world) checkRead(r *running) {
@@ -254,26 +288,21 @@ func mustStay(decided bool, before, after string) {
 	}
 }
 
-func (r *running) timeout() {
+func (r *running) timeout() []Send {
 	if r.write != nil {
-		r.write.Timeout()
-	} else {
-		r.read.Timeout()
+		return r.write.Timeout()
 	}
+	return r.read.Timeout()
 }
 
-// done is when an operation is decided; a naive read, when its level answered.
 func (r *running) done() bool {
 	if r.write != nil {
 		return r.write.Done()
 	}
-	return r.read.Done() || r.naive && r.read.settled
+	return r.read.Done()
 }
 
 func (r *running) outcome() (state []byte, needed int, ok bool) {
-	if r.naive && r.read.settled {
-		return r.read.target, r.read.loads.needed, true
-	}
 	res, err := r.read.Result()
-	return res.State, res.Needed, err == nil
+	return res.State, r.needed, err == nil
 }
