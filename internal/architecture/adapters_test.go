@@ -11,7 +11,17 @@ import (
 // adapters says, for each module beside what it adapts, which of our packages its code may import: what users have,
 // and nothing from above.
 var adapters = map[string][]string{
-	"crdt/store/pebblestore": {"crdt", "crdt/store"},
+	"crdt/store/pebblestore":     {"crdt", "crdt/store"},
+	"internal/linearizability":   {}, // tests alone, likewise
+	"quorum/benchmark":           {}, // tests alone, which may use anything
+	"quorum/handoff/pebblehints": {"quorum/handoff", "crdt/store", "crdt/store/pebblestore"},
+	"quorum/prometheus":          {"quorum", "quorum/handoff", "antientropy"},
+	"transport/benchmark":        {}, // tests alone, likewise
+	"transport/grpctransport":    {"transport", "transport/internal/carry"},
+	"transport/membership":       {"transport", "quorum/ring"},
+	"transport/natstransport":    {"transport", "transport/internal/carry"},
+	"transport/otel":             {"transport", "transport/intercept"},
+	"transport/prometheus":       {"transport/intercept", "transport/tcp"},
 }
 
 func TestAdaptersStandBesideWhatTheyAdapt(t *testing.T) {

@@ -27,9 +27,15 @@ var allowed = map[string][]string{
 	"vclock":                  {"internal/wire", "internal/planted"},
 	"merkle":                  {"internal/wire", "internal/planted"},
 	"transport":               {"internal/wire"},
-	"transport/mem":           {"transport"},
+	"transport/faults":        {"transport"},
+	"transport/mem":           {"transport", "transport/faults"},
 	"transport/tcp":           {"transport", "internal/wire"},
+	"transport/httptransport": {"transport", "transport/internal/carry"},
+	"transport/intercept":     {"transport"},
 	"transport/transporttest": {"transport"},
+
+	// What transports over other people's protocols share.
+	"transport/internal/carry": {"transport"},
 
 	// Floor 1: data types and their wire form.
 	"crdt":          {"vclock", "internal/wire", "internal/large"},
@@ -41,14 +47,25 @@ var allowed = map[string][]string{
 	"antientropy":            {"merkle", "transport", "internal/wire", "internal/planted"},
 	"antientropy/storetest":  {"antientropy", "merkle"},
 	"quorum":                 {"transport", "internal/wire", "internal/planted"},
+	"quorum/ring":            {"merkle", "quorum", "transport", "internal/wire", "internal/planted"},
+	"quorum/handoff":         {"transport", "internal/wire", "internal/planted"},
+	"quorum/session":         {"quorum", "transport", "internal/wire", "internal/planted"},
+	"quorum/revision":        {"quorum"},
+	"quorum/pbs":             {}, // by plain values, so that it can be had alone
+	"quorum/caspaxos":        {"quorum", "crdt", "transport", "internal/wire", "internal/planted"},
 	"internal/planted":       {},
 
 	// Tests that look at everything from above.
 	"internal/architecture": {},
 	"internal/mutation":     {},
 	"internal/disk":         {"crdt", "crdt/store"},
+	"internal/hosts":        {},
+	"internal/outage":       {},
+	"internal/promises":     {},
 	"internal/simulation": {"vclock", "merkle", "transport", "crdt", "crdt/store",
 		"antientropy", "quorum", "internal/disk", "internal/wire", "internal/large", "internal/planted"},
+	"internal/simulation/placed": {"vclock", "merkle", "transport", "crdt", "crdt/store", "antientropy", "quorum",
+		"quorum/ring", "quorum/handoff", "quorum/session", "quorum/caspaxos", "internal/wire", "internal/planted"},
 }
 
 // outside are the modules that code of the root module may import, by package.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/eventual-go/eventual/quorum"
+	"github.com/eventual-go/eventual/transport"
 	"github.com/eventual-go/eventual/vclock"
 )
 
@@ -13,7 +14,8 @@ import (
 type stepper interface {
 	Start() []quorum.Send
 	Answer(s quorum.Send, resp []byte, err error) []quorum.Send
-	Timeout()
+	Hedge() []quorum.Send
+	Timeout() []quorum.Send
 	Done() bool
 }
 
@@ -31,10 +33,8 @@ func (r *run) coordinate(n *node, op stepper, ended func()) {
 	r.open++
 	n.operations = append(n.operations, o)
 	r.transmit(o, op.Start())
-	r.after(r.plan.operationTimeout, n, timeout, func() {
-		op.Timeout()
-		r.settle(o)
-	})
+	r.after(r.turns.between(0, r.plan.operationTimeout), n, timeout, func() { r.transmit(o, op.Hedge()) })
+	r.after(r.plan.operationTimeout, n, timeout, func() { r.transmit(o, op.Timeout()) })
 }
 
 func (r *run) transmit(o *operation, sends []quorum.Send) {
@@ -43,12 +43,12 @@ func (r *run) transmit(o *operation, sends []quorum.Send) {
 			return
 		}
 		if s.To == o.node.id {
-			resp, err := o.node.handler.ServeCall(r.ctx, o.node.id, s.Method, s.Request)
+			resp, err := o.node.handler.ServeCall(r.ctx, o.node.id, quorum.Method, s.Request())
 			r.explain(err)
 			r.feed(o, s, resp, err)
 			continue
 		}
-		r.call(o.node, r.number(s.To), s.Method, s.Request, &call{
+		r.call(o.node, r.number(s.To), quorum.Method, s.Request(), &call{
 			repeatable: true,
 			keeps:      true,
 			done:       func(resp []byte, err error) { r.feed(o, s, resp, err) },
@@ -99,9 +99,10 @@ type write struct {
 
 // quorumWrite sends the delta of a local update to the other replicas.
 func (r *run) quorumWrite(n *node, w *write, level quorum.Level) {
-	delta := slices.Clone(w.delta)
-	defer spoil(delta) // it is not used after Start
-	op, err := quorum.NewWriteOp(w.ledger.key, delta, r.everywhere(), level)
+	op, err := quorum.NewWriteOp(quorum.WriteConfig{
+		Key: w.ledger.key, Delta: slices.Clone(w.delta), Placement: r.everywhere(), Self: n.id,
+		Options: quorum.WriteOptions{Level: level}, Away: r.away(n),
+	})
 	if err != nil {
 		r.fail(errorUnexplained, w.ledger.key, "write: %v", err)
 		return
@@ -121,7 +122,10 @@ func (r *run) quorumWrite(n *node, w *write, level quorum.Level) {
 func (r *run) quorumRead(n *node, l *ledger, level quorum.Level) {
 	needed := r.needed(level)
 	join := func(a, b []byte) ([]byte, error) { return n.replica.join(l, a, b) }
-	op, err := quorum.NewReadOp(l.key, r.everywhere(), level, join)
+	op, err := quorum.NewReadOp(quorum.ReadConfig{
+		Key: l.key, Placement: r.everywhere(), Self: n.id, Join: join,
+		Options: quorum.ReadOptions{Level: level}, Prefer: r.prefer(),
+	})
 	if err != nil {
 		r.fail(errorUnexplained, l.key, "read: %v", err)
 		return
@@ -152,6 +156,18 @@ func (p *replica) join(l *ledger, a, b []byte) ([]byte, error) {
 		p.run.bind(l, out, l.join(p.run.meaning(l, a), p.run.meaning(l, b)))
 	}
 	return out, err
+}
+
+// away takes nodes to be away at random, as a coordinator may.
+func (r *run) away(n *node) func(transport.NodeID) bool {
+	taken := r.turns.IntN(4 * len(r.nodes))
+	return func(id transport.NodeID) bool { return id == nodeID(taken) && id != n.id }
+}
+
+// prefer orders nodes at random, and takes some to be away.
+func (r *run) prefer() func(transport.NodeID) int {
+	ranks := r.turns.Perm(2 * len(r.nodes))
+	return func(id transport.NodeID) int { return ranks[r.number(id)] - len(ranks)/4 }
 }
 
 // needed is how many replicas a level asks for, by the simulator's own reckoning.
