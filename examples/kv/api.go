@@ -211,6 +211,6 @@ func (n *node) serveFaults(w http.ResponseWriter, r *http.Request) (any, error) 
 	if err := plan.check(n.peers); err != nil {
 		return nil, badRequest("%s", fmt.Sprint(err))
 	}
-	n.faults.set(&plan)
+	plan.put(n.id, &n.faults)
 	return plan, nil
 }

@@ -37,7 +37,7 @@ func (f *fleet) start() {
 				peers = append(peers, fmt.Sprintf("%s=127.0.0.1:%d", other, f.first+2*j))
 			}
 		}
-		cmd := exec.Command(f.kv, "-id", id, "-data", f.data, "-peers", strings.Join(peers, ","),
+		cmd := exec.Command(f.kv, "-plain", "-id", id, "-data", f.data, "-peers", strings.Join(peers, ","),
 			"-listen", fmt.Sprintf("127.0.0.1:%d", f.first+2*i), "-http", strings.TrimPrefix(f.url(i), "http://"))
 		cmd.Stderr = os.Stderr
 		require.NoError(f.t, cmd.Start())

@@ -21,7 +21,7 @@ die() { echo "FAILED: $*" >&2; cat "$work"/*.log >&2; exit 1; }
 start() { # start NODE
   local peers=""
   for p in a b c; do [ "$p" = "$1" ] || peers+="$p=${tcp[$p]},"; done
-  "$work/kv" -id "$1" -listen "${tcp[$1]}" -http "${http[$1]}" -peers "$peers" -faults >>"$work/$1.log" 2>&1 &
+  "$work/kv" -id "$1" -plain -listen "${tcp[$1]}" -http "${http[$1]}" -peers "$peers" -faults >>"$work/$1.log" 2>&1 &
   pid[$1]=$!
   within 5 "$1 serves" curl -fs -o /dev/null "http://${http[$1]}/v1/status"
 }

@@ -382,13 +382,46 @@ func (b *buffer) String() string {
 	return b.b.String()
 }
 
+func TestClientsByASocketOfUnix(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "kv.sock")
+	left, err := net.Listen("unix", path)
+	require.NoError(t, err)
+	left.(*net.UnixListener).SetUnlinkOnClose(false)
+	_, err = listenWeb("unix:" + path)
+	require.Error(t, err, "it is in use")
+	require.NoError(t, left.Close())
+
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- run(ctx, io.Discard, []string{"-id", "a", "-plain", "-http", "unix:" + path}) }()
+	t.Cleanup(func() { stop(); require.NoError(t, <-done) })
+	web := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", path)
+	}}}
+	t.Cleanup(web.CloseIdleConnections)
+	require.Eventually(t, func() bool {
+		resp, err := web.Post("http://a/v1/counters/x", "", strings.NewReader(`{"add": 1}`))
+		if err != nil {
+			return false
+		}
+		_ = resp.Body.Close()
+		return resp.StatusCode == http.StatusOK
+	}, 10*time.Second, 10*time.Millisecond)
+}
+
 func TestFlags(t *testing.T) {
 	for _, args := range [][]string{
 		{"-peers", "b=127.0.0.1:1"},
-		{"-id", "a", "-peers", "b"},
-		{"-id", "a", "-peers", "a=127.0.0.1:1"},
-		{"-id", "a", "-peers", "b=127.0.0.1:1,b=127.0.0.1:2"},
-		{"-id", "a", "-http", "nonsense"},
+		{"-id", "a"},
+		{"-id", "a", "-plain", "-tls", "."},
+		{"-id", "a", "-tls", "nowhere"},
+		{"-id", "a", "-plain", "-peers", "b"},
+		{"-id", "a", "-plain", "-peers", "a=127.0.0.1:1"},
+		{"-id", "a", "-plain", "-peers", "b=127.0.0.1:1,b=127.0.0.1:2"},
+		{"-id", "a", "-plain", "-peers", "@nowhere"},
+		{"-id", "a", "-plain", "-http", "nonsense"},
+		{"certs"},
+		{"certs", "nowhere"},
 		{"more"},
 	} {
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)

@@ -3,7 +3,8 @@
 // writes, also while it is cut off, and all agree once they meet again.
 //
 //	go run ./examples/kv      three replicas in one process, to try it; with -data DIR, on disk
-//	kv -id a -listen 127.0.0.1:7001 -http 127.0.0.1:8001 -peers b=127.0.0.1:7002,c=127.0.0.1:7003
+//	kv certs certs a b c      certificates for three
+//	kv -id a -tls certs -listen 10.0.0.1:7001 -http 127.0.0.1:8001 -peers b=10.0.0.2:7001,c=10.0.0.3:7001
 package main
 
 import (
@@ -32,11 +33,16 @@ func main() {
 }
 
 func run(ctx context.Context, out io.Writer, args []string) error {
+	if len(args) > 0 && args[0] == "certs" {
+		return runCerts(out, args[1:])
+	}
 	flags := flag.NewFlagSet("kv", flag.ContinueOnError)
 	id := flags.String("id", "", "this replica's name; without it, three replicas run in this process")
 	listen := flags.String("listen", "127.0.0.1:0", "where peers connect")
-	web := flags.String("http", "127.0.0.1:8080", "where clients connect; with three replicas, where the first of them tries")
-	list := flags.String("peers", "", "the other replicas, as `name=host:port,...`")
+	web := flags.String("http", "127.0.0.1:8080", "where clients connect, or unix:`PATH`; with three replicas, where the first of them tries")
+	list := flags.String("peers", "", "the other replicas, as `name=host:port,...`, or @FILE, where addresses may change")
+	tls := flags.String("tls", "", "the `folder` with ca.crt, NAME.crt and NAME.key, made by \"kv certs\": peers prove who they are")
+	plain := flags.Bool("plain", false, "in place of -tls: whoever connects is believed, on a network that is trusted")
 	secret := flags.String("secret", "", "the cluster's `key` for fingerprints; the same everywhere")
 	timeout := flags.Duration("timeout", 2*time.Second, "of one round of asking replicas; a write may take two")
 	data := flags.String("data", "", "the folder in which each replica keeps what it has, under its name; without it, in memory")
@@ -50,39 +56,25 @@ func run(ctx context.Context, out io.Writer, args []string) error {
 	if *timeout <= 0 {
 		return errors.New("-timeout must be positive")
 	}
-	cfg := config{secret: []byte(*secret), timeout: *timeout, faults: *faults, data: *data}
+	cfg := config{secret: []byte(*secret), timeout: *timeout, faults: *faults, data: *data, tls: *tls}
+	if *plain && *tls != "" {
+		return errors.New("either -tls or -plain")
+	}
 	if *id == "" {
 		if *list != "" {
 			return errors.New("-peers needs -id")
 		}
 		return runThree(ctx, out, *web, cfg)
 	}
-	peers, err := parsePeers(*list)
+	if !*plain && *tls == "" {
+		return errors.New("-id needs -tls, or -plain on a network that is trusted")
+	}
+	peers, book, err := readPeers(*list, transport.NodeID(*id))
 	if err != nil {
 		return err
 	}
-	if _, self := peers[transport.NodeID(*id)]; self {
-		return fmt.Errorf("-peers names %s itself", *id)
-	}
+	cfg.book = book
 	return runOne(ctx, out, transport.NodeID(*id), *listen, *web, peers, cfg)
-}
-
-func parsePeers(list string) (map[transport.NodeID]string, error) {
-	peers := map[transport.NodeID]string{}
-	for item := range strings.SplitSeq(list, ",") {
-		if item == "" {
-			continue
-		}
-		id, addr, ok := strings.Cut(item, "=")
-		if !ok || id == "" || addr == "" {
-			return nil, fmt.Errorf("-peers: %q is not name=host:port", item)
-		}
-		if _, twice := peers[transport.NodeID(id)]; twice {
-			return nil, fmt.Errorf("-peers: %s stands there twice", id)
-		}
-		peers[transport.NodeID(id)] = addr
-	}
-	return peers, nil
 }
 
 // runOne runs one replica as a process of its own.
@@ -91,7 +83,7 @@ func runOne(ctx context.Context, out io.Writer, id transport.NodeID, listen, web
 	if err != nil {
 		return err
 	}
-	api, err := net.Listen("tcp", web)
+	api, err := listenWeb(web)
 	if err != nil {
 		_ = ln.Close()
 		return err
@@ -100,8 +92,22 @@ func runOne(ctx context.Context, out io.Writer, id transport.NodeID, listen, web
 	if err != nil {
 		return errors.Join(err, ln.Close(), api.Close())
 	}
-	fmt.Fprintf(out, "replica %s: peers on %s, clients on http://%s\n", id, ln.Addr(), api.Addr())
+	fmt.Fprintf(out, "replica %s: peers on %s, clients by HTTP on %s\n", id, ln.Addr(), api.Addr())
 	return n.run(ctx, ln, api)
+}
+
+// listenWeb listens for clients. A socket that a killed replica has left is in nobody's way.
+func listenWeb(addr string) (net.Listener, error) {
+	path, ok := strings.CutPrefix(addr, "unix:")
+	if !ok {
+		return net.Listen("tcp", addr)
+	}
+	if conn, err := net.Dial("unix", path); err == nil {
+		_ = conn.Close() // somebody listens, which Listen says
+	} else if errors.Is(err, syscall.ECONNREFUSED) {
+		_ = os.Remove(path)
+	}
+	return net.Listen("unix", path)
 }
 
 // runThree runs three replicas in this process, each with its own TCP listener

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"slices"
@@ -15,6 +16,7 @@ import (
 	"github.com/eventual-go/eventual/crdt/store"
 	"github.com/eventual-go/eventual/quorum"
 	"github.com/eventual-go/eventual/transport"
+	"github.com/eventual-go/eventual/transport/faults"
 	"github.com/eventual-go/eventual/transport/tcp"
 )
 
@@ -28,7 +30,7 @@ type node struct {
 	loop   *antientropy.Loop
 	quorum *quorum.Coordinator
 	tcp    *tcp.Transport
-	faults faults
+	faults faults.Network // between this node and its peers
 	config config
 	failed chan error     // holds what became of the disk, if that is nothing good
 	writes [64]sync.Mutex // by hash of the key: one write of a key at a time
@@ -40,6 +42,8 @@ type config struct {
 	timeout time.Duration    // of one round of asking replicas
 	faults  bool             // POST /v1/faults is served
 	data    string           // the folder in which each replica has one; in memory if empty
+	tls     string           // the folder of the certificates; plain if empty
+	book    string           // the file in which peers are looked up when they are dialled; if empty, they stay where they are
 	now     func() time.Time // if nil, time.Now
 }
 
@@ -49,11 +53,15 @@ func (c config) patience() time.Duration { return 2*c.timeout + time.Second }
 
 func newNode(id transport.NodeID, peers map[transport.NodeID]string, cfg config) (*node, error) {
 	n := &node{id: id, peers: slices.Sorted(maps.Keys(peers)), kinds: crdt.Standard(), config: cfg, failed: make(chan error, 1)}
+	n.faults.Seed, n.faults.Refuse = rand.Uint64(), true
+	var err error
+	if n.tcp, err = n.newTCP(peers); err != nil {
+		return nil, err
+	}
 	if err := n.openStore(); err != nil {
 		return nil, err
 	}
-	n.tcp = &tcp.Transport{Self: id, Cluster: "kv", Peers: peers, MaxFrame: maxMessage}
-	net := n.faults.caller(n.tcp)
+	net := n.faults.Caller(id, n.tcp)
 	n.loop = &antientropy.Loop{Store: n.store, Peers: antientropy.Static(n.peers...), Caller: net, MaxMessage: maxMessage}
 	n.quorum = &quorum.Coordinator{
 		Self: id, Local: n.store, Join: n.store.Join, Caller: net, Timeout: cfg.timeout,
@@ -76,7 +84,7 @@ func (n *node) serve(ctx context.Context, ln, web net.Listener) error {
 	inner, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	return together(ctx,
-		func(context.Context) error { return n.tcp.Serve(inner, ln, n.faults.handler(&mux)) },
+		func(context.Context) error { return n.tcp.Serve(inner, ln, n.faults.Handler(n.id, &mux)) },
 		func(context.Context) error { return n.loop.Run(inner) },
 		func(ctx context.Context) error { defer stop(); return n.serveHTTP(ctx, web) },
 		n.watchDisk,

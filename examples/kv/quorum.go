@@ -20,7 +20,7 @@ func (n *node) load(ctx context.Context, key string, level quorum.Level) (state 
 		state, err = n.store.Load(ctx, key)
 		return state, 1, err
 	}
-	result, err := n.quorum.Read(ctx, key, level)
+	result, err := n.quorum.Read(ctx, key, quorum.ReadOptions{Level: level})
 	return result.State, result.Answered, err
 }
 
@@ -65,7 +65,7 @@ func (n *node) write(ctx context.Context, key string, level quorum.Level, update
 	if len(delta) == 0 { // nothing to add, nothing to remove: they all have it
 		return written{Acked: answered}, nil
 	}
-	result, err := n.quorum.Write(ctx, key, delta, level)
+	result, err := n.quorum.Write(ctx, key, delta, quorum.WriteOptions{Level: level})
 	if err != nil {
 		return nil, err
 	}

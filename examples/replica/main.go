@@ -48,12 +48,12 @@ func run(ctx context.Context) (likes int64, err error) {
 		if err != nil {
 			return 0, err
 		}
-		if _, err := r.Quorum.Write(ctx, "likes", state, quorum.Majority); err != nil {
+		if _, err := r.Quorum.Write(ctx, "likes", state, quorum.WriteOptions{Level: quorum.Majority}); err != nil {
 			return 0, err
 		}
 	}
 	last := replicas[len(replicas)-1]
-	if _, err := last.Quorum.Read(ctx, "likes", quorum.All); err != nil { // reads repair
+	if _, err := last.Quorum.Read(ctx, "likes", quorum.ReadOptions{Level: quorum.All}); err != nil { // reads repair
 		return 0, err
 	}
 	_, err = store.View(last.Store, "likes", func(c *crdt.PNCounter) { likes = c.Value() })

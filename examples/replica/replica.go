@@ -27,7 +27,7 @@ type Replica struct {
 func NewReplica(self transport.NodeID, peers map[transport.NodeID]string) *Replica {
 	ids := slices.Collect(maps.Keys(peers))
 	s := store.New(store.Config{Replica: vclock.NewReplicaID(string(self))})
-	net := &tcp.Transport{Self: self, Peers: peers}
+	net := &tcp.Transport{Self: self, Plain: true, Peers: peers}
 	return &Replica{
 		Store:  s,
 		Quorum: &quorum.Coordinator{Self: self, Local: s, Ring: quorum.Everywhere(append(ids, self)), Caller: net, Join: s.Join},

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/eventual-go/eventual/transport"
+	"github.com/eventual-go/eventual/transport/tcp"
+)
+
+func certs(t *testing.T, dir string, ids ...string) {
+	t.Helper()
+	require.NoError(t, run(t.Context(), io.Discard, append([]string{"certs", dir}, ids...)))
+}
+
+// The two commands of the README: certificates, and replicas that prove by them who they are.
+func TestCertsMakeAClusterWithTLS(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "certs")
+	certs(t, dir, "a", "b", "c")
+
+	ctx, stop := context.WithCancel(context.Background())
+	var out buffer
+	done := make(chan error, 1)
+	go func() { done <- run(ctx, &out, []string{"-tls", dir, "-http", "127.0.0.1:0"}) }()
+	t.Cleanup(func() { stop(); require.NoError(t, <-done) })
+	require.Eventually(t, func() bool { return strings.Contains(out.String(), "Ctrl-C") }, 10*time.Second, 10*time.Millisecond)
+
+	urls := regexp.MustCompile(`(?m)^  [abc]  (http://.*)$`).FindAllStringSubmatch(out.String(), -1)
+	require.Len(t, urls, 3)
+	require.Eventually(t, func() bool {
+		resp, err := http.Post(urls[0][1]+"/v1/counters/likes?level=all", "", strings.NewReader(`{"add": 1}`))
+		if err != nil {
+			return false
+		}
+		_ = resp.Body.Close()
+		return resp.StatusCode == http.StatusOK
+	}, 20*time.Second, 20*time.Millisecond)
+}
+
+// callAs calls a replica as another, with the certificates of some folder.
+func callAs(t *testing.T, dir string, id transport.NodeID, addr string) error {
+	n, err := newNode(id, map[transport.NodeID]string{"b": addr}, config{timeout: time.Second, tls: dir})
+	require.NoError(t, err)
+	defer n.tcp.Close()
+	_, err = n.tcp.Call(t.Context(), "b", "antientropy/none", nil)
+	return err
+}
+
+func TestWhoHasNoCertificateOfItsNameIsRefused(t *testing.T) {
+	ours, theirs := t.TempDir(), t.TempDir()
+	certs(t, ours, "a", "b")
+	certs(t, theirs, "a")
+	b, err := newNode("b", nil, config{timeout: time.Second, tls: ours})
+	require.NoError(t, err)
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	web, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- b.run(ctx, ln, web) }()
+	t.Cleanup(func() { stop(); require.NoError(t, <-done) })
+
+	require.ErrorIs(t, callAs(t, ours, "a", ln.Addr().String()), transport.ErrUnknownMethod, "it gets there")
+	reason := func(err error) tcp.Reason {
+		var e *tcp.HandshakeError
+		require.ErrorAs(t, err, &e)
+		return e.Reason
+	}
+	require.Equal(t, tcp.ReasonUntrusted, reason(callAs(t, theirs, "a", ln.Addr().String())))
+	copyFile(t, ours, "b.crt", "c.crt")
+	copyFile(t, ours, "b.key", "c.key")
+	require.Equal(t, tcp.ReasonName, reason(callAs(t, ours, "c", ln.Addr().String())))
+}
+
+func copyFile(t *testing.T, dir, from, to string) {
+	text, err := os.ReadFile(filepath.Join(dir, from))
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, to), text, 0o600))
+}
+
+func TestCertsAreRenewedByTheSameAuthority(t *testing.T) {
+	dir := t.TempDir()
+	read := func(name string) string {
+		text, err := os.ReadFile(filepath.Join(dir, name))
+		require.NoError(t, err)
+		return string(text)
+	}
+	certs(t, dir, "a")
+	ca, a := read("ca.crt"), read("a.crt")
+	certs(t, dir, "a", "b/c")
+	require.Equal(t, ca, read("ca.crt"))
+	require.NotEqual(t, a, read("a.crt"))
+	require.NotEmpty(t, read("b%2Fc.key"), "a name stays in the folder")
+	info, err := os.Stat(filepath.Join(dir, "ca.key"))
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+
+	require.Error(t, runCerts(io.Discard, []string{dir, strings.Repeat("x", transport.MaxName+1)}))
+	require.Error(t, runCerts(io.Discard, []string{dir, ""}))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "ca.key"), []byte(read("a.key")), 0o600))
+	require.ErrorContains(t, runCerts(io.Discard, []string{dir, "a"}), "no pair")
+	require.NoError(t, os.Remove(filepath.Join(dir, "ca.key")))
+	require.ErrorContains(t, runCerts(io.Discard, []string{dir, "a"}), "ca.key", "an authority that nobody believes is of no use")
+}
+
+func TestPeersAreLookedUpInTheirFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "peers")
+	write := func(text string) { require.NoError(t, os.WriteFile(file, []byte(text), 0o600)) }
+	write("a=10.0.0.1:7001\nb=10.0.0.2:7001, c=10.0.0.3:7001\n")
+	peers, book, err := readPeers("@"+file, "a")
+	require.NoError(t, err)
+	require.Equal(t, map[transport.NodeID]string{"b": "10.0.0.2:7001", "c": "10.0.0.3:7001"}, peers)
+
+	write("b=10.0.0.9:7001")
+	addr, err := lookUp(book, "b")
+	require.NoError(t, err)
+	require.Equal(t, "10.0.0.9:7001", addr)
+	_, err = lookUp(book, "c")
+	require.ErrorContains(t, err, "does not name c")
+	write("b")
+	_, err = lookUp(book, "b")
+	require.ErrorContains(t, err, "name=host:port")
+}
