@@ -18,7 +18,7 @@ import (
 	"time"
 
 	"github.com/eventual-go/eventual/transport"
-	"github.com/eventual-go/eventual/transport/tcp"
+	"github.com/eventual-go/eventual/transport/identity"
 )
 
 const (
@@ -102,7 +102,7 @@ func (a *authority) issue(dir string, id transport.NodeID) error {
 	t := template("replica", certificateLasts)
 	t.KeyUsage = x509.KeyUsageDigitalSignature
 	t.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
-	t.URIs = []*url.URL{tcp.NodeURI(clusterName, id)}
+	t.URIs = []*url.URL{identity.NodeURI(clusterName, id)}
 	der, key, err := create(t, a)
 	if err != nil {
 		return err

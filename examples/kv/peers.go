@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/eventual-go/eventual/transport"
+	"github.com/eventual-go/eventual/transport/identity"
 	"github.com/eventual-go/eventual/transport/tcp"
 )
 
@@ -27,7 +28,7 @@ func (n *node) newTCP(peers map[transport.NodeID]string) (*tcp.Transport, error)
 		return t, nil
 	}
 	name := filepath.Join(n.config.tls, fileOf(n.id))
-	files := &tcp.Files{Cert: name + ".crt", Key: name + ".key", CA: filepath.Join(n.config.tls, "ca.crt"), OnError: n.complain}
+	files := &identity.Files{Cert: name + ".crt", Key: name + ".key", CA: filepath.Join(n.config.tls, "ca.crt"), OnError: n.complain}
 	t.TLS = &tcp.TLS{Credentials: files.Credentials}
 	_, err := files.Credentials() // what is missing is better said now
 	return t, err

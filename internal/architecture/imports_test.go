@@ -29,13 +29,17 @@ var allowed = map[string][]string{
 	"transport":               {"internal/wire"},
 	"transport/faults":        {"transport"},
 	"transport/mem":           {"transport", "transport/faults"},
-	"transport/tcp":           {"transport", "internal/wire"},
+	"transport/identity":      {"transport"},
+	"transport/tcp":           {"transport", "transport/identity"},
 	"transport/httptransport": {"transport", "transport/internal/carry"},
 	"transport/intercept":     {"transport"},
 	"transport/transporttest": {"transport"},
 
 	// What transports over other people's protocols share.
 	"transport/internal/carry": {"transport"},
+
+	// What tests of transports share.
+	"transport/internal/authority": {"transport"},
 
 	// Floor 1: data types and their wire form.
 	"crdt":          {"vclock", "internal/wire", "internal/large"},
@@ -70,11 +74,12 @@ var allowed = map[string][]string{
 
 // outside are the modules that code of the root module may import, by package.
 var outside = map[string][]string{
-	"internal/wire":           {"github.com/vmihailenco/msgpack/v5"},
-	"merkle":                  {"github.com/dchest/siphash"},
-	"crdt/crdttest":           {"pgregory.net/rapid", "github.com/stretchr/testify"},
-	"crdt/store/backendtest":  {"github.com/stretchr/testify"},
-	"transport/transporttest": {"github.com/stretchr/testify"},
+	"internal/wire":                {"github.com/vmihailenco/msgpack/v5"},
+	"merkle":                       {"github.com/dchest/siphash"},
+	"crdt/crdttest":                {"pgregory.net/rapid", "github.com/stretchr/testify"},
+	"crdt/store/backendtest":       {"github.com/stretchr/testify"},
+	"transport/transporttest":      {"github.com/stretchr/testify"},
+	"transport/internal/authority": {"github.com/stretchr/testify"},
 }
 
 type pkg struct {

@@ -5,7 +5,7 @@
 //
 // # Smallest use
 //
-//	files := &tcp.Files{Cert: "b.crt", Key: "b.key", CA: "cluster.crt"}
+//	files := &identity.Files{Cert: "b.crt", Key: "b.key", CA: "cluster.crt"}
 //	b := &tcp.Transport{Self: "b", Cluster: "example", TLS: &tcp.TLS{Credentials: files.Credentials}}
 //	go b.Serve(ctx, listener, handler)
 //
@@ -20,9 +20,8 @@
 // # Who is who
 //
 // With [TLS] a node is who its certificate says: it must come from one of the cluster's
-// authorities, be valid at the time, and have the URI name eventual://cluster/node (in
-// the words of openssl: subjectAltName=URI:eventual://example/b), unless TLS.Allow has
-// another rule. Both sides check this, and what a node says in its hello must agree with
+// authorities, be valid at the time, and have the URI name eventual://cluster/node, as
+// package transport/identity has it, unless TLS.Allow has another rule. Both sides check this, and what a node says in its hello must agree with
 // it. So another cluster's node is refused also if both clusters have one authority.
 // TLS is 1.3, without resumption, so nothing of one connection is of use for another.
 //

@@ -6,6 +6,7 @@ import (
 	"net"
 
 	"github.com/eventual-go/eventual/transport"
+	"github.com/eventual-go/eventual/transport/identity"
 	"github.com/eventual-go/eventual/transport/tcp"
 )
 
@@ -37,8 +38,8 @@ func Example() {
 }
 
 // A node with certificates in files, which may be replaced while it runs.
-func ExampleFiles() {
-	files := &tcp.Files{
+func ExampleTLS() {
+	files := &identity.Files{
 		Cert:    "/etc/example/b.crt",
 		Key:     "/etc/example/b.key",
 		CA:      "/etc/example/cluster.crt",

@@ -99,8 +99,8 @@ func (t *Transport) judge(g greeting, seat func(transport.NodeID) bool) (verdict
 }
 
 // nameVerdict tells a node whose certificate is another's what is wrong with it.
-func nameVerdict(err *HandshakeError) verdict {
-	if err.Reason == ReasonCluster {
+func nameVerdict(err error) verdict {
+	if e, ok := errors.AsType[*HandshakeError](err); ok && e.Reason == ReasonCluster {
 		return wrongCluster
 	}
 	return wrongName

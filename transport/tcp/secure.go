@@ -10,11 +10,12 @@ import (
 	"time"
 
 	"github.com/eventual-go/eventual/transport"
+	"github.com/eventual-go/eventual/transport/identity"
 )
 
 // begin makes a config for one handshake. Sessions are not resumed, so each handshake
 // proves all there is to prove.
-func (t *TLS) begin() (*tls.Config, Credentials, error) {
+func (t *TLS) begin() (*tls.Config, identity.Credentials, error) {
 	creds, err := t.credentials()
 	if err != nil {
 		return nil, creds, err
@@ -38,13 +39,10 @@ func (t *TLS) dial(l *line, cluster string, id transport.NodeID) (*trust, error)
 		if err := checkState(s); err != nil {
 			return err
 		}
-		if err := verify(s.PeerCertificates, creds.Roots, x509.ExtKeyUsageServerAuth); err != nil {
+		if err := creds.Verify(s.PeerCertificates, x509.ExtKeyUsageServerAuth); err != nil {
 			return err
 		}
-		if err := t.allow(s.PeerCertificates[0], cluster, id); err != nil {
-			return err
-		}
-		return nil
+		return t.allow(s.PeerCertificates[0], cluster, id)
 	}
 	return t.shake(l, tls.Client(l.wire, config), creds, x509.ExtKeyUsageServerAuth)
 }
@@ -61,7 +59,7 @@ func (t *TLS) accept(l *line) (*trust, error) {
 	return t.shake(l, tls.Server(l.wire, config), creds, x509.ExtKeyUsageClientAuth)
 }
 
-func (t *TLS) shake(l *line, conn *tls.Conn, creds Credentials, usage x509.ExtKeyUsage) (*trust, error) {
+func (t *TLS) shake(l *line, conn *tls.Conn, creds identity.Credentials, usage x509.ExtKeyUsage) (*trust, error) {
 	if err := conn.Handshake(); err != nil {
 		return nil, err
 	}
@@ -87,30 +85,12 @@ func checkState(s tls.ConnectionState) error {
 	return nil
 }
 
-// verify says whether a chain of certificates leads to one of the roots now, and is
-// for the side that showed it.
-func verify(chain []*x509.Certificate, roots *x509.CertPool, usage x509.ExtKeyUsage) error {
-	between := x509.NewCertPool()
-	for _, c := range chain[1:] {
-		between.AddCert(c)
-	}
-	_, err := chain[0].Verify(x509.VerifyOptions{
-		Roots:         roots,
-		Intermediates: between,
-		KeyUsages:     []x509.ExtKeyUsage{usage},
-	})
-	if err != nil {
-		return &tls.CertificateVerificationError{UnverifiedCertificates: chain, Err: err}
-	}
-	return nil
-}
-
 // A trust is why the other side of a connection is believed, for as long as it is.
 type trust struct {
 	tls   *TLS
-	chain []*x509.Certificate // that the other side showed
-	usage x509.ExtKeyUsage    // that it must have
-	creds Credentials         // of this side: those shown to the other, and the newest roots
+	chain []*x509.Certificate  // that the other side showed
+	usage x509.ExtKeyUsage     // that it must have
+	creds identity.Credentials // of this side: those shown to the other, and the newest roots
 
 	word func(error) *HandshakeError // why there is no trust any more
 	told func(*HandshakeError)
@@ -161,14 +141,14 @@ func (t *trust) next(now time.Time) time.Duration {
 }
 
 // check says whether the other side is still believed, and whether what this side
-// showed is no longer what it would show. Credentials that cannot be had change
+// showed is no longer what it would show. identity.Credentials that cannot be had change
 // nothing.
 func (t *trust) check() (stale bool, err error) {
 	if c, err := t.tls.credentials(); err == nil {
 		stale = !bytes.Equal(c.Certificate.Certificate[0], t.creds.Certificate.Certificate[0])
 		t.creds.Roots = c.Roots
 	}
-	if err := verify(t.chain, t.creds.Roots, t.usage); err != nil {
+	if err := t.creds.Verify(t.chain, t.usage); err != nil {
 		return stale, fmt.Errorf("no longer believed: %w", err)
 	}
 	return stale, nil

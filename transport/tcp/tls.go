@@ -2,16 +2,13 @@ package tcp
 
 import (
 	"cmp"
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"fmt"
-	"net/url"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/eventual-go/eventual/transport"
+	"github.com/eventual-go/eventual/transport/identity"
 )
 
 // TLS has a [Transport] talk TLS 1.3 with nodes that show a certificate, and believe
@@ -21,14 +18,14 @@ import (
 // serves needs both), and that it is the node's.
 type TLS struct {
 	// Credentials returns what this node shows and whom it believes. It must be set; the
-	// method of [Files] will do. It is called for each handshake, and every Recheck for
+	// method of [identity.Files] will do. It is called for each handshake, and every Recheck for
 	// each connection, from many goroutines: so what it returns may change, and it
 	// should be quick. What it returned must not be changed.
-	Credentials func() (Credentials, error)
+	Credentials func() (identity.Credentials, error)
 
 	// Allow says whether a certificate, which was issued by the cluster's authorities and
-	// is valid, is that of a node. If nil, one of its URI names must be
-	// [NodeURI](cluster, id). With authorities that serve one cluster alone, names of
+	// is valid, is that of a node. If nil, [identity.Check] does: one of its URI names must
+	// be [identity.NodeURI](cluster, id). With authorities that serve one cluster alone, names of
 	// hosts do too: return leaf.VerifyHostname(string(id)).
 	Allow func(leaf *x509.Certificate, cluster string, id transport.NodeID) error
 
@@ -38,29 +35,11 @@ type TLS struct {
 	Recheck time.Duration
 }
 
-// Credentials are what a node shows, and whom it believes.
-type Credentials struct {
-	Certificate *tls.Certificate // with its key, and what lies between it and the authority
-	Roots       *x509.CertPool   // the cluster's authorities; those of the system are never used
-}
-
-// NodeURI returns the name by which a certificate says that its owner is a node of a
-// cluster: "eventual://cluster/node". Nodes named in the URI names of one certificate
-// may be several.
-func NodeURI(cluster string, id transport.NodeID) *url.URL {
-	return &url.URL{Scheme: scheme, Host: cluster, Path: "/" + string(id)}
-}
-
-const (
-	scheme   = "eventual"
-	protocol = "eventual/1" // to which TLS is bound (ALPN)
-)
+const protocol = "eventual/1" // to which TLS is bound (ALPN)
 
 var (
-	errNoRoots       = errors.New("no authorities")
-	errNoCertificate = errors.New("no certificate")
-	errClusterName   = errors.New("tcp: with TLS the name of a cluster consists of letters, digits, '-', '_' and '.', unless TLS.Allow is set")
-	errCredentials   = errors.New("tcp: TLS.Credentials must be set")
+	errClusterName = errors.New("tcp: with TLS the name of a cluster consists of letters, digits, '-', '_' and '.', unless TLS.Allow is set")
+	errCredentials = errors.New("tcp: TLS.Credentials must be set")
 )
 
 // valid says whether TLS is set up so that it can work.
@@ -96,57 +75,30 @@ func notInHost(r rune) bool {
 func (t *TLS) recheck() time.Duration { return cmp.Or(max(t.Recheck, 0), time.Minute) }
 
 // credentials returns what is to be used now.
-func (t *TLS) credentials() (Credentials, error) {
+func (t *TLS) credentials() (identity.Credentials, error) {
 	c, err := t.Credentials()
-	switch {
-	case err != nil:
-	case c.Certificate == nil || len(c.Certificate.Certificate) == 0:
-		err = errNoCertificate
-	case c.Roots == nil:
-		err = errNoRoots
+	if err == nil {
+		err = c.Valid()
 	}
 	if err != nil {
-		return Credentials{}, &HandshakeError{Reason: ReasonCredentials, Err: err}
+		return identity.Credentials{}, &HandshakeError{Reason: ReasonCredentials, Err: err}
 	}
 	return c, nil
 }
 
 // allow says whether a certificate is a node's.
-func (t *TLS) allow(leaf *x509.Certificate, cluster string, id transport.NodeID) *HandshakeError {
-	if t.Allow == nil {
-		return allowURI(leaf, cluster, id)
+func (t *TLS) allow(leaf *x509.Certificate, cluster string, id transport.NodeID) error {
+	check := t.Allow
+	if check == nil {
+		check = identity.Check
 	}
-	if err := t.Allow(leaf, cluster, id); err != nil {
-		return &HandshakeError{Node: id, Reason: ReasonName, Err: err}
+	err := check(leaf, cluster, id)
+	if err == nil {
+		return nil
 	}
-	return nil
-}
-
-// allowURI is the rule unless there is another.
-func allowURI(leaf *x509.Certificate, cluster string, id transport.NodeID) *HandshakeError {
-	want := *NodeURI(cluster, id)
 	reason := ReasonName
-	for _, u := range leaf.URIs {
-		plain := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath}
-		switch {
-		case plain != *u || u.Scheme != want.Scheme || u.Path != want.Path:
-		case u.Host == want.Host:
-			return nil
-		default:
-			reason = ReasonCluster
-		}
+	if e, ok := errors.AsType[*identity.NameError](err); ok && e.Elsewhere {
+		reason = ReasonCluster
 	}
-	return &HandshakeError{Node: id, Reason: reason, Err: fmt.Errorf("it is of %s, not of %s", owners(leaf), &want)}
-}
-
-// owners lists whose a certificate says that it is.
-func owners(leaf *x509.Certificate) string {
-	all := slices.Clone(leaf.DNSNames)
-	for _, u := range leaf.URIs {
-		all = append(all, u.String())
-	}
-	if len(all) == 0 {
-		return "nobody"
-	}
-	return text([]byte(strings.Join(all, ", ")))
+	return &HandshakeError{Node: id, Reason: reason, Err: err}
 }

@@ -4,12 +4,12 @@ import (
 	"crypto/x509"
 	"errors"
 	"net"
-	"net/url"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/eventual-go/eventual/transport"
+	"github.com/eventual-go/eventual/transport/identity"
 )
 
 // Neither side guesses whether there is to be TLS.
@@ -44,10 +44,10 @@ func TestNoCredentials(t *testing.T) {
 	lost := errors.New("vault is sealed")
 	ca := NewAuthority(t)
 	cert := ca.Issue("blue", "b")
-	for name, give := range map[string]func() (Credentials, error){
-		"error":          func() (Credentials, error) { return Credentials{}, lost },
-		"no certificate": func() (Credentials, error) { return Credentials{Roots: ca.Roots}, nil },
-		"no authorities": func() (Credentials, error) { return Credentials{Certificate: cert}, nil },
+	for name, give := range map[string]func() (identity.Credentials, error){
+		"error":          func() (identity.Credentials, error) { return identity.Credentials{}, lost },
+		"no certificate": func() (identity.Credentials, error) { return identity.Credentials{Roots: ca.Roots}, nil },
+		"no authorities": func() (identity.Credentials, error) { return identity.Credentials{Certificate: cert}, nil },
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSecure(t, nil)
@@ -64,33 +64,6 @@ func TestNoCredentials(t *testing.T) {
 			require.Equal(t, []Reason{ReasonCredentials}, told.reasons(t, 1))
 		})
 	}
-}
-
-// The rule by which certificates name nodes.
-func TestNodeURI(t *testing.T) {
-	ca := NewAuthority(t)
-	type of struct {
-		cluster string
-		id      transport.NodeID
-	}
-	all := []of{{"blue", "a"}, {"", "a"}, {"blue", "a/b"}, {"blue", "b"}, {"a.b", "a"}, {"blue", "ä?#%2f\xff @:"}, {"blue", ""}, {"Blue", "a"}, {"blue", "a "}}
-	for _, shown := range all {
-		leaf := ca.Issue(shown.cluster, shown.id).Leaf
-		for _, asked := range all {
-			err := allowURI(leaf, asked.cluster, asked.id)
-			require.Equal(t, shown == asked, err == nil, "%q %q: %v", shown, asked, err)
-		}
-	}
-	require.Equal(t, "eventual://blue/a", NodeURI("blue", "a").String())
-	for _, odd := range []string{"eventual://blue/a?", "eventual://blue/a?x", "eventual://blue/a#x", "eventual://u@blue/a", "http://blue/a", "eventual:blue/a", "eventual://blue:1/a", "eventual:///a", "eventual://blue//a"} {
-		u, err := url.Parse(odd)
-		require.NoError(t, err)
-		require.NotNil(t, allowURI(&x509.Certificate{URIs: []*url.URL{u}}, "blue", "a"), odd)
-	}
-	several := ca.Issue("blue", "a", func(c *x509.Certificate) { c.URIs = append(c.URIs, NodeURI("blue", "b")) }).Leaf
-	require.Nil(t, allowURI(several, "blue", "a"))
-	require.Nil(t, allowURI(several, "blue", "b"))
-	require.NotNil(t, allowURI(several, "blue", "c"))
 }
 
 // Names of hosts do, where the authorities serve one cluster alone.

@@ -15,10 +15,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/eventual-go/eventual/transport"
+	"github.com/eventual-go/eventual/transport/identity"
+	"github.com/eventual-go/eventual/transport/internal/authority"
 )
 
 // A changing gives out credentials that change.
-type changing struct{ now atomic.Pointer[Credentials] }
+type changing struct {
+	now atomic.Pointer[identity.Credentials]
+}
 
 func newChanging(cert *tls.Certificate, roots *x509.CertPool) *changing {
 	c := new(changing)
@@ -27,11 +31,11 @@ func newChanging(cert *tls.Certificate, roots *x509.CertPool) *changing {
 }
 
 func (c *changing) set(cert *tls.Certificate, roots *x509.CertPool) {
-	c.now.Store(&Credentials{Certificate: cert, Roots: roots})
+	c.now.Store(&identity.Credentials{Certificate: cert, Roots: roots})
 }
 
 func (c *changing) tls() *TLS {
-	return &TLS{Recheck: time.Millisecond, Credentials: func() (Credentials, error) { return *c.now.Load(), nil }}
+	return &TLS{Recheck: time.Millisecond, Credentials: func() (identity.Credentials, error) { return *c.now.Load(), nil }}
 }
 
 // A node that gets another certificate is called, and calls, over new connections; no
@@ -104,7 +108,7 @@ func TestAuthorityIsTakenAway(t *testing.T) {
 			})
 			// Both are believed while authorities change.
 			both := other.Roots.Clone()
-			both.AddCert(ca.cert)
+			both.AddCert(ca.Cert)
 			credsA.set(credsA.now.Load().Certificate, both)
 			credsB.set(credsB.now.Load().Certificate, both)
 			eventually(t, func() bool {
@@ -131,8 +135,8 @@ func TestConnectionEndsWithCertificate(t *testing.T) {
 					return &Transport{Self: id, TLS: security, IdleTimeout: 24 * time.Hour, HandshakeTimeout: time.Minute}
 				}
 				ca.Roots = x509.NewCertPool()
-				ca.cert.NotAfter = time.Now().Add(24 * time.Hour)
-				ca.Roots.AddCert(ca.cert)
+				ca.Cert.NotAfter = time.Now().Add(24 * time.Hour)
+				ca.Roots.AddCert(ca.Cert)
 				a, b := lasts("a", c.a), lasts("b", c.b)
 				begin := time.Now()
 				near, far := net.Pipe()
@@ -168,10 +172,10 @@ func TestRecheckWithoutCredentials(t *testing.T) {
 	ca := NewAuthority(t)
 	cert := ca.Issue("", "b")
 	w := &trust{
-		tls:   &TLS{Credentials: func() (Credentials, error) { return Credentials{}, errors.New("not now") }},
+		tls:   &TLS{Credentials: func() (identity.Credentials, error) { return identity.Credentials{}, errors.New("not now") }},
 		chain: []*x509.Certificate{cert.Leaf},
 		usage: x509.ExtKeyUsageServerAuth,
-		creds: Credentials{Certificate: cert, Roots: ca.Roots},
+		creds: identity.Credentials{Certificate: cert, Roots: ca.Roots},
 	}
 	stale, err := w.check()
 	require.NoError(t, err)
@@ -181,4 +185,34 @@ func TestRecheckWithoutCredentials(t *testing.T) {
 	w.chain = []*x509.Certificate{ca.Issue("", "b", expired).Leaf}
 	_, err = w.check()
 	require.Equal(t, ReasonExpired, reasonOf(err))
+}
+
+// A node's certificate is replaced in its files while it serves: who connects next sees
+// the new one.
+func TestFilesOfRunningNode(t *testing.T) {
+	ca := NewAuthority(t)
+	dir := t.TempDir()
+	write := func(c *tls.Certificate) {
+		authority.WriteFile(t, dir, "key", authority.KeyBlock(t, c))
+		authority.WriteFile(t, dir, "cert", authority.CertBlock(c.Certificate[0]))
+	}
+	old, renewed := ca.Issue("", "b"), ca.Issue("", "b")
+	write(old)
+	files := &identity.Files{Cert: dir + "/cert", Key: dir + "/key", Every: 1,
+		CA: authority.WriteFile(t, dir, "ca", authority.CertBlock(ca.Cert.Raw))}
+	a := &Transport{TLS: ca.TLS("", "a")}
+	b := &Transport{TLS: &TLS{Credentials: files.Credentials, Recheck: time.Millisecond}}
+	node(t, a, b, transport.HandlerFunc(echo))
+	serial := func() string {
+		p, err := a.peer("b")
+		require.NoError(t, err)
+		c, err := p.get(t.Context())
+		require.NoError(t, err)
+		return c.trust.chain[0].SerialNumber.String()
+	}
+	require.Equal(t, old.Leaf.SerialNumber.String(), serial())
+	write(renewed)
+	eventually(t, func() bool { return serial() == renewed.Leaf.SerialNumber.String() })
+	_, err := a.Call(t.Context(), "b", "m", nil)
+	require.NoError(t, err)
 }

@@ -1,4 +1,4 @@
-package tcp
+package identity
 
 import (
 	"crypto/tls"
@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/eventual-go/eventual/transport"
+	"github.com/eventual-go/eventual/transport/internal/authority"
 )
 
 // A folder holds the files of a node.
@@ -31,20 +31,20 @@ func newFolder(t *testing.T) *folder {
 
 func (d *folder) write(c *tls.Certificate, what ...string) {
 	for _, name := range what {
-		block := certBlock(c.Certificate[0])
+		block := authority.CertBlock(c.Certificate[0])
 		if name == "key" {
-			block = keyBlock(d.t, c)
+			block = authority.KeyBlock(d.t, c)
 		}
-		pemFile(d.t, d.dir, name, block)
+		authority.WriteFile(d.t, d.dir, name, block)
 	}
 }
 
-func (d *folder) roots(all ...*Authority) {
+func (d *folder) roots(all ...*authority.Authority) {
 	var blocks []pem.Block
 	for _, a := range all {
-		blocks = append(blocks, certBlock(a.cert.Raw))
+		blocks = append(blocks, authority.CertBlock(a.Cert.Raw))
 	}
-	pemFile(d.t, d.dir, "ca", blocks...)
+	authority.WriteFile(d.t, d.dir, "ca", blocks...)
 }
 
 // look has the next call look at the files.
@@ -65,7 +65,7 @@ func (d *folder) shows(c *tls.Certificate, n int) Credentials {
 
 // Files are read again when they were replaced, and what cannot be used is not.
 func TestFilesAreReadAgain(t *testing.T) {
-	ca, other := NewAuthority(t), NewAuthority(t)
+	ca, other := authority.New(t), authority.New(t)
 	old, renewed := ca.Issue("", "a"), ca.Issue("", "a")
 	d := newFolder(t)
 	_, err := d.f.Credentials()
@@ -107,7 +107,7 @@ func TestFilesAreReadAgain(t *testing.T) {
 
 // They are looked at seldom, and by one at a time.
 func TestFilesAreLookedAtSeldom(t *testing.T) {
-	ca := NewAuthority(t)
+	ca := authority.New(t)
 	d := newFolder(t)
 	old := ca.Issue("", "a")
 	d.write(old, "cert", "key")
@@ -135,29 +135,4 @@ func TestFilesAreLookedAtSeldom(t *testing.T) {
 	}
 	group.Wait()
 	require.Len(t, d.errs, 1)
-}
-
-// A node's certificate is replaced while it serves: who connects next sees the new one.
-func TestFilesOfRunningNode(t *testing.T) {
-	ca := NewAuthority(t)
-	d := newFolder(t)
-	d.f.Every, d.f.OnError = 1, nil
-	old, renewed := ca.Issue("", "b"), ca.Issue("", "b")
-	d.write(old, "cert", "key")
-	d.roots(ca)
-	a := &Transport{TLS: ca.TLS("", "a")}
-	b := &Transport{TLS: &TLS{Credentials: d.f.Credentials, Recheck: time.Millisecond}}
-	node(t, a, b, transport.HandlerFunc(echo))
-	serial := func() string {
-		p, err := a.peer("b")
-		require.NoError(t, err)
-		c, err := p.get(t.Context())
-		require.NoError(t, err)
-		return c.trust.chain[0].SerialNumber.String()
-	}
-	require.Equal(t, old.Leaf.SerialNumber.String(), serial())
-	d.write(renewed, "key", "cert")
-	eventually(t, func() bool { return serial() == renewed.Leaf.SerialNumber.String() })
-	_, err := a.Call(t.Context(), "b", "m", nil)
-	require.NoError(t, err)
 }

@@ -1,4 +1,4 @@
-package tcp
+package identity
 
 import (
 	"bytes"
@@ -16,7 +16,7 @@ import (
 // Files are credentials in three files in PEM, which may be replaced while the program
 // runs, in any order:
 //
-//	files := &tcp.Files{Cert: "node.crt", Key: "node.key", CA: "cluster.crt"}
+//	files := &identity.Files{Cert: "node.crt", Key: "node.key", CA: "cluster.crt"}
 //	t := &tcp.Transport{Self: "a", TLS: &tcp.TLS{Credentials: files.Credentials}}
 //
 // To change authorities, first have the CA file of all nodes name both, then replace
@@ -87,7 +87,7 @@ func (f *Files) last() (Credentials, bool) {
 func (f *Files) load() (c Credentials, stamps [3]os.FileInfo, err error) {
 	for i, name := range []string{f.Cert, f.Key, f.CA} {
 		if stamps[i], err = os.Stat(name); err != nil {
-			return c, stamps, fmt.Errorf("tcp: credentials: %w", err)
+			return c, stamps, fmt.Errorf("identity: credentials: %w", err)
 		}
 	}
 	if f.unchanged(stamps) {
@@ -96,11 +96,11 @@ func (f *Files) load() (c Credentials, stamps [3]os.FileInfo, err error) {
 	}
 	pair, err := tls.LoadX509KeyPair(f.Cert, f.Key)
 	if err != nil {
-		return c, stamps, fmt.Errorf("tcp: credentials %s and %s: %w", f.Cert, f.Key, err)
+		return c, stamps, fmt.Errorf("identity: credentials %s and %s: %w", f.Cert, f.Key, err)
 	}
 	roots, err := readRoots(f.CA)
 	if err != nil {
-		return c, stamps, fmt.Errorf("tcp: credentials %s: %w", f.CA, err)
+		return c, stamps, fmt.Errorf("identity: credentials %s: %w", f.CA, err)
 	}
 	return Credentials{Certificate: &pair, Roots: roots}, stamps, nil
 }
