@@ -30,13 +30,14 @@ var allowed = map[string][]string{
 	"transport/faults":        {"transport"},
 	"transport/mem":           {"transport", "transport/faults"},
 	"transport/identity":      {"transport"},
-	"transport/tcp":           {"transport", "transport/identity"},
+	"transport/tcp":           {"transport", "transport/identity", "transport/internal/crowd"},
 	"transport/httptransport": {"transport", "transport/internal/carry"},
 	"transport/intercept":     {"transport"},
 	"transport/transporttest": {"transport"},
 
-	// What transports over other people's protocols share.
+	// What transports share.
 	"transport/internal/carry": {"transport"},
+	"transport/internal/crowd": {},
 
 	// What tests of transports share.
 	"transport/internal/authority": {"transport"},

@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"net"
-	"net/netip"
 	"sync"
 	"time"
 
 	"github.com/eventual-go/eventual/transport"
+	"github.com/eventual-go/eventual/transport/internal/crowd"
 )
 
 // Serve answers the calls that arrive at ln with h, until ctx ends or the transport
@@ -61,8 +61,8 @@ type acceptor struct {
 
 	mu       sync.Mutex
 	leaving  bool
-	arriving crowd[string, *guest]           // in the handshake, by where they come from
-	seated   crowd[transport.NodeID, *guest] // with a name
+	arriving crowd.Crowd[string, *guest]           // in the handshake, by where they come from
+	seated   crowd.Crowd[transport.NodeID, *guest] // with a name
 }
 
 // A guest is a connection that was accepted.
@@ -76,8 +76,8 @@ type guest struct {
 
 func newAcceptor(t *Transport, h transport.Handler) *acceptor {
 	a := &acceptor{t: t, handler: h}
-	a.arriving.limit = max(t.maxConns(), leastArriving)
-	a.seated.limit, a.seated.loyal = t.maxConns(), true
+	a.arriving.Limit = max(t.maxConns(), leastArriving)
+	a.seated.Limit, a.seated.Loyal = t.maxConns(), true
 	return a
 }
 
@@ -113,26 +113,11 @@ func (a *acceptor) take(conn net.Conn) {
 		conn.Close()
 		return
 	}
-	g := &guest{conn: conn, from: origin(conn)}
-	if out, full := a.arriving.enter(g.from, g); full {
+	g := &guest{conn: conn, from: crowd.Origin(conn.RemoteAddr())}
+	if out, full := a.arriving.Enter(g.from, g); full {
 		a.turnOut(out)
 	}
 	a.group.Go(func() { a.serve(g) })
-}
-
-// origin returns where a connection comes from: an address, or of IPv6 the network of
-// 64 bits that one host may have all of.
-func origin(conn net.Conn) string {
-	host, _, err := net.SplitHostPort(conn.RemoteAddr().String())
-	if err != nil {
-		return ""
-	}
-	if addr, err := netip.ParseAddr(host); err == nil && addr.Is6() && !addr.Is4In6() {
-		if p, err := addr.Prefix(64); err == nil {
-			return p.String()
-		}
-	}
-	return host
 }
 
 // seat gives a guest a place among those with a name, if there is one. If there are too
@@ -143,11 +128,11 @@ func (a *acceptor) seat(g *guest, node transport.NodeID) bool {
 	if g.crowded || a.leaving {
 		return false
 	}
-	out, full := a.seated.enter(node, g)
+	out, full := a.seated.Enter(node, g)
 	if full && out == g {
 		return false
 	}
-	a.arriving.leave(g.from, g)
+	a.arriving.Leave(g.from, g)
 	if g.node = node; full {
 		a.turnOut(out)
 	}
@@ -215,8 +200,8 @@ func (a *acceptor) drop(g *guest) {
 	g.conn.Close()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.arriving.leave(g.from, g)
-	a.seated.leave(g.node, g)
+	a.arriving.Leave(g.from, g)
+	a.seated.Leave(g.node, g)
 }
 
 // leave ends all connections and returns when the last handler has returned. Peers
@@ -240,10 +225,10 @@ func (a *acceptor) shut() (servers []*server) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.leaving = true
-	for g := range a.arriving.all() {
+	for g := range a.arriving.All() {
 		g.conn.Close()
 	}
-	for g := range a.seated.all() {
+	for g := range a.seated.All() {
 		if g.server == nil {
 			g.conn.Close()
 		} else {
