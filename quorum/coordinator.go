@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/eventual-go/eventual/transport"
@@ -39,7 +40,9 @@ type Coordinator struct {
 	// Self is the node that this Coordinator runs on. If it is an owner of a key, the
 	// Local replica is asked, by a direct call, and counted like any other.
 	Self transport.NodeID
-	// Local is the replica of Self. It may be nil if Self owns no keys.
+	// Local is the replica of Self. It may be nil if Self owns no keys. Where replicas forget what deletions left, it
+	// should have the method GenerationOf of [github.com/eventual-go/eventual/crdt/store.Store], also if Self owns no
+	// keys, so that no read brings back what was forgotten while it was under way.
 	Local Replica
 	// Ring says who owns a key. It must be set. If it has a method
 	//
@@ -79,6 +82,10 @@ type Coordinator struct {
 	spares   spares
 	nodes    sync.Map // of *node, by transport.NodeID
 	counters counters
+	newest   atomic.Pointer[string] // generation that calls have met
+
+	tells        sync.Once
+	generationOf func(state []byte) string
 }
 
 // refresher is a [Ring] that can learn from another node.
@@ -105,12 +112,13 @@ func (c *Coordinator) Read(ctx context.Context, key string, opts ReadOptions) (r
 	}
 	back := WriteOptions{}.or(b.Write)
 	prefer := func(id transport.NodeID) int { return c.prefer(id, start) }
+	generation := c.generation()
 	left := cmp.Or(c.Timeout, DefaultTimeout)
 	var stale *ReadResult // what will do, where a later ring does not answer better
 	for {
 		op, err := NewReadOp(ReadConfig{
 			Key: key, Placement: c.Ring.Place(key), Self: c.Self, Options: opts, Join: c.Join,
-			WriteBack: back.demand(), Prefer: prefer,
+			WriteBack: back.demand(), Prefer: prefer, Generation: generation, Since: c.since(),
 		})
 		if err != nil {
 			return res, err
@@ -119,6 +127,7 @@ func (c *Coordinator) Read(ctx context.Context, key string, opts ReadOptions) (r
 			return res, err
 		}
 		res, err = op.Result()
+		c.met(op.met)
 		if err != nil && stale != nil {
 			return *stale, nil
 		}

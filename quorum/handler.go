@@ -98,6 +98,8 @@ func (s *serving) put(i int, a *answer, err error) {
 		d.body = binary.BigEndian.AppendUint64(nil, a.version)
 	case a.kind == statusDigest:
 		d.body = append(d.body, a.digest[:]...)
+	case a.kind == statusNothing:
+		d.body = []byte(a.generation)
 	case len(s.tasks) > 1 && s.size > 0 && s.size+len(a.state) > s.limit:
 		d.status = statusAgain
 		return
@@ -183,6 +185,11 @@ func (c *Coordinator) perform(ctx context.Context, t *task) (a answer, err error
 	a.state, err = c.load(ctx, t)
 	if moved, a := c.moved(t); moved {
 		return a, nil
+	}
+	if err == nil && len(a.state) == 0 {
+		if g := c.forgotten(); g != "" {
+			return answer{kind: statusNothing, generation: g}, nil
+		}
 	}
 	switch {
 	case err != nil:

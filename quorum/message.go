@@ -37,13 +37,17 @@ const (
 	statusFailed  = 4 // the body says why
 	statusMoved   = 5 // the body is the version of the placement here
 	statusAgain   = 6 // not done, since there was no room for the answer: ask alone
-	statuses      = 7
+	statusNothing = 7 // the state is empty; the body is how much has been forgotten here
+	statuses      = 8
 )
 
 const (
 	taskFields   = 5
 	answerFields = 2
 )
+
+// maxGeneration is how many bytes a generation has at most.
+const maxGeneration = 64
 
 // A digest stands for a state: equal states have equal ones, and nobody finds two
 // states that share one. That of no state is zero.
@@ -76,6 +80,8 @@ type answer struct {
 	digest  digest
 	kind    uint8 // a status
 	version uint64
+
+	generation string // of statusNothing
 }
 
 func appendRequest(dst []byte, n int, at func(i int) *task) []byte {
@@ -187,6 +193,11 @@ func answerFrom(r *wire.Reader, status uint64, body []byte) (a answer, err error
 			return a, nil
 		}
 		a.version = binary.BigEndian.Uint64(body)
+	case statusNothing:
+		if len(body) == 0 || len(body) > maxGeneration {
+			r.Fail("not a generation")
+		}
+		a.generation = string(body)
 	}
 	return a, nil
 }

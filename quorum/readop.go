@@ -31,6 +31,12 @@ type ReadConfig struct {
 	// negative number is that of a node which is taken to be away. It is called by
 	// NewReadOp alone. Self comes first where it is an owner.
 	Prefer func(transport.NodeID) int
+	// Generation, if not nil, returns how much had been forgotten where a state was loaded; what has forgotten more is
+	// greater. Since is how much was known to be forgotten before the read. Where answers differ in it, the read may have
+	// to begin anew, so that nothing that was deleted and forgotten comes back. See
+	// [github.com/eventual-go/eventual/crdt/store.Store.GenerationOf].
+	Generation func(state []byte) string
+	Since      string
 }
 
 // A ReadOp is one quorum read as a step machine: it says what to send, is told what
@@ -56,6 +62,9 @@ type ReadOp struct {
 	copies  []copyOf
 	ledger  ledger
 	used    int // fallbacks asked so far
+
+	elder elder
+	met   string // the highest generation, when it was decided
 
 	waiting bool // for the node's own state: the others are asked by its digest
 	parted  bool // no single owner had all of it
@@ -147,6 +156,7 @@ func NewReadOp(cfg ReadConfig) (*ReadOp, error) {
 			return nil, err
 		}
 	}
+	o.elder.since, o.elder.newest = cfg.Since, cfg.Since
 	o.copies = append(o.copyRoom[:0], make([]copyOf, len(o.loads.members))...)
 	o.arrange()
 	o.lead()
@@ -319,6 +329,9 @@ func (o *ReadOp) answer(s *Send, a *answer, err error) (sends []Send) {
 	if e == nil {
 		return nil
 	}
+	if err == nil && e.role != roleRepair && !o.settled && o.elder.meet(o.cfg.Generation, a) {
+		return o.restart()
+	}
 	switch e.role {
 	case roleLoad:
 		sends = o.loaded(e, s.task.kind, a, err)
@@ -345,7 +358,7 @@ func (o *ReadOp) loaded(e *sent, kind uint8, a *answer, err error) (sends []Send
 	} else {
 		c.answered = true
 		switch a.kind {
-		case statusDone:
+		case statusDone, statusNothing:
 			c.sum, c.absorbed = digestOf(a.state), true
 		case statusSame:
 			c.sum, c.absorbed = e.digest, true // which was merged before it was asked about
@@ -565,7 +578,7 @@ func (o *ReadOp) decide(err error) {
 	if o.done {
 		return
 	}
-	o.done, o.err = true, err
+	o.done, o.err, o.met = true, err, o.elder.newest
 	o.result = ReadResult{
 		Answered: o.loads.Answered(), StoodIn: o.loads.stoodIn(),
 		Repaired: o.mended, Owners: o.loads.owners,

@@ -48,11 +48,11 @@ func (s *Send) verify(a *answer) error {
 	ok := false
 	switch s.task.kind {
 	case taskLoad:
-		ok = a.kind == statusDone
+		ok = a.kind == statusDone || a.kind == statusNothing
 	case taskUnless:
-		ok = a.kind == statusDone || a.kind == statusSame
+		ok = a.kind == statusDone || a.kind == statusSame || a.kind == statusNothing
 	case taskDigest:
-		ok = a.kind == statusDigest
+		ok = a.kind == statusDigest || a.kind == statusNothing
 	case taskMerge, taskHint:
 		ok = a.kind == statusDone || a.kind == statusDurable
 	}

@@ -29,6 +29,22 @@ func (a *era) stale(got stamp) error { return &StaleError{Have: a.at.text(), Got
 // empty in a store that has met no other yet, and that has not settled anything.
 func (s *Store) Generation() string { return s.era.Load().at.text() }
 
+// GenerationOf returns the generation of a state, as [Store.Load] returns it: that of the store when it was loaded, in the
+// form of [Store.Generation], or empty if nothing had been forgotten by then. Of an empty state it is that of the store as
+// it is now. So those who merge the states of several stores can tell that one of them may have forgotten what another
+// state still shows as if it had never been deleted. See
+// [github.com/eventual-go/eventual/quorum.ReadConfig].
+func (s *Store) GenerationOf(state []byte) string {
+	at := s.era.Load().at
+	if len(state) > 0 {
+		at, _, _ = unseal(state)
+	}
+	if at.isPlain() {
+		return ""
+	}
+	return at.text()
+}
+
 // Since returns the records that lead from a generation to the present one, the oldest first: at most so many bytes of
 // them, but one if there are any. ok is false if that is not known, or not any more.
 func (s *Store) Since(generation string, limit int) (records [][]byte, ok bool) {

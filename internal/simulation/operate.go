@@ -125,6 +125,7 @@ func (r *run) quorumRead(n *node, l *ledger, level quorum.Level) {
 	op, err := quorum.NewReadOp(quorum.ReadConfig{
 		Key: l.key, Placement: r.everywhere(), Self: n.id, Join: join,
 		Options: quorum.ReadOptions{Level: level}, Prefer: r.prefer(),
+		Generation: n.replica.GenerationOf, Since: n.replica.GenerationOf(nil),
 	})
 	if err != nil {
 		r.fail(errorUnexplained, l.key, "read: %v", err)

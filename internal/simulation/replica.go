@@ -61,6 +61,9 @@ func (r *run) newReplica(n *node, identity vclock.ReplicaID) *replica {
 // Index implements antientropy.Store.
 func (p *replica) Index() *merkle.Tree { return p.store.Index() }
 
+// GenerationOf implements what quorum asks of a replica that forgets.
+func (p *replica) GenerationOf(state []byte) string { return p.store.GenerationOf(state) }
+
 // Load implements antientropy.Store and quorum.Replica.
 func (p *replica) Load(ctx context.Context, key string) ([]byte, error) {
 	if !p.ready() {
