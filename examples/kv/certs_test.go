@@ -14,11 +14,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/eventual-go/eventual/examples/internal/certs"
 	"github.com/eventual-go/eventual/transport"
 	"github.com/eventual-go/eventual/transport/tcp"
 )
 
-func certs(t *testing.T, dir string, ids ...string) {
+func makeCerts(t *testing.T, dir string, ids ...string) {
 	t.Helper()
 	require.NoError(t, run(t.Context(), io.Discard, append([]string{"certs", dir}, ids...)))
 }
@@ -26,7 +27,7 @@ func certs(t *testing.T, dir string, ids ...string) {
 // The two commands of the README: certificates, and replicas that prove by them who they are.
 func TestCertsMakeAClusterWithTLS(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "certs")
-	certs(t, dir, "a", "b", "c")
+	makeCerts(t, dir, "a", "b", "c")
 
 	ctx, stop := context.WithCancel(context.Background())
 	var out buffer
@@ -58,8 +59,8 @@ func callAs(t *testing.T, dir string, id transport.NodeID, addr string) error {
 
 func TestWhoHasNoCertificateOfItsNameIsRefused(t *testing.T) {
 	ours, theirs := t.TempDir(), t.TempDir()
-	certs(t, ours, "a", "b")
-	certs(t, theirs, "a")
+	makeCerts(t, ours, "a", "b")
+	makeCerts(t, theirs, "a")
 	b, err := newNode("b", nil, config{timeout: time.Second, tls: ours})
 	require.NoError(t, err)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -89,29 +90,24 @@ func copyFile(t *testing.T, dir, from, to string) {
 	require.NoError(t, os.WriteFile(filepath.Join(dir, to), text, 0o600))
 }
 
-func TestCertsAreRenewedByTheSameAuthority(t *testing.T) {
+// Names are also those of files and folders, so a bad one gets nowhere.
+func TestNamesAreCheckedWhereTheyAreRead(t *testing.T) {
 	dir := t.TempDir()
-	read := func(name string) string {
-		text, err := os.ReadFile(filepath.Join(dir, name))
-		require.NoError(t, err)
-		return string(text)
+	file := filepath.Join(dir, "peers")
+	for _, bad := range []string{"ca", "..", "../x", "a/b", "A"} {
+		require.NoError(t, os.WriteFile(file, []byte(bad+"=127.0.0.1:1"), 0o600))
+		for _, args := range [][]string{
+			{"certs", dir, bad},
+			{"-plain", "-id", bad, "-data", dir},
+			{"-plain", "-id", "a", "-peers", bad + "=127.0.0.1:1"},
+			{"-plain", "-id", "a", "-peers", "@" + file},
+		} {
+			require.ErrorIs(t, run(t.Context(), io.Discard, append(args, "-http", "127.0.0.1:0")), certs.ErrName, "%q", args)
+		}
 	}
-	certs(t, dir, "a")
-	ca, a := read("ca.crt"), read("a.crt")
-	certs(t, dir, "a", "b/c")
-	require.Equal(t, ca, read("ca.crt"))
-	require.NotEqual(t, a, read("a.crt"))
-	require.NotEmpty(t, read("b%2Fc.key"), "a name stays in the folder")
-	info, err := os.Stat(filepath.Join(dir, "ca.key"))
+	left, err := os.ReadDir(dir)
 	require.NoError(t, err)
-	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
-
-	require.Error(t, runCerts(io.Discard, []string{dir, strings.Repeat("x", transport.MaxName+1)}))
-	require.Error(t, runCerts(io.Discard, []string{dir, ""}))
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "ca.key"), []byte(read("a.key")), 0o600))
-	require.ErrorContains(t, runCerts(io.Discard, []string{dir, "a"}), "no pair")
-	require.NoError(t, os.Remove(filepath.Join(dir, "ca.key")))
-	require.ErrorContains(t, runCerts(io.Discard, []string{dir, "a"}), "ca.key", "an authority that nobody believes is of no use")
+	require.Len(t, left, 1, "the list alone")
 }
 
 func TestPeersAreLookedUpInTheirFile(t *testing.T) {

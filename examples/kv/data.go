@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
 	"path/filepath"
 
@@ -32,7 +31,7 @@ func (n *node) openStore() error {
 		n.store = store.New(cfg)
 		return nil
 	}
-	dir := filepath.Join(n.config.data, "replica-"+url.PathEscape(string(n.id)))
+	dir := filepath.Join(n.config.data, "replica-"+string(n.id))
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}

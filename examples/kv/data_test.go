@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/eventual-go/eventual/examples/internal/ports"
 )
 
 // A fleet is three kv processes that keep what they have in one folder.
@@ -84,7 +86,7 @@ func TestDataIsThereAfterSIGKILLOfAll(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts processes; runs without -short")
 	}
-	f := &fleet{t: t, kv: filepath.Join(t.TempDir(), "kv"), data: t.TempDir(), first: sixPorts(t)}
+	f := &fleet{t: t, kv: filepath.Join(t.TempDir(), "kv"), data: t.TempDir(), first: ports.Free(t, 6)}
 	out, err := exec.Command("go", "build", "-o", f.kv, ".").CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	t.Cleanup(f.kill)

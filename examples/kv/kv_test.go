@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -20,6 +19,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/eventual-go/eventual/examples/internal/ports"
 	"github.com/eventual-go/eventual/transport"
 )
 
@@ -431,24 +431,6 @@ func TestFlags(t *testing.T) {
 	}
 }
 
-// sixPorts returns the first of six ports in a row that are free.
-func sixPorts(t *testing.T) int {
-next:
-	for range 100 {
-		first := 20000 + rand.IntN(10000)
-		for port := first; port < first+6; port++ {
-			ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-			if err != nil {
-				continue next
-			}
-			_ = ln.Close()
-		}
-		return first
-	}
-	t.Fatal("no six free ports in a row")
-	return 0
-}
-
 // Three processes, a partition, a SIGKILL: the script that prints the times.
 func TestDemo(t *testing.T) {
 	if testing.Short() {
@@ -457,7 +439,7 @@ func TestDemo(t *testing.T) {
 	script, err := filepath.Abs("demo.sh")
 	require.NoError(t, err)
 	cmd := exec.CommandContext(t.Context(), "bash", script, "300")
-	cmd.Env = append(os.Environ(), fmt.Sprintf("KV_PORT=%d", sixPorts(t)))
+	cmd.Env = append(os.Environ(), fmt.Sprintf("KV_PORT=%d", ports.Free(t, 6)))
 	out, err := cmd.CombinedOutput()
 	t.Logf("%s", out)
 	require.NoError(t, err)

@@ -20,6 +20,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/eventual-go/eventual/examples/internal/certs"
+	"github.com/eventual-go/eventual/examples/internal/service"
 	"github.com/eventual-go/eventual/transport"
 )
 
@@ -34,7 +36,8 @@ func main() {
 
 func run(ctx context.Context, out io.Writer, args []string) error {
 	if len(args) > 0 && args[0] == "certs" {
-		return runCerts(out, args[1:])
+		_, err := certs.Run(out, clusterName, args[1:])
+		return err
 	}
 	flags := flag.NewFlagSet("kv", flag.ContinueOnError)
 	id := flags.String("id", "", "this replica's name; without it, three replicas run in this process")
@@ -68,6 +71,9 @@ func run(ctx context.Context, out io.Writer, args []string) error {
 	}
 	if !*plain && *tls == "" {
 		return errors.New("-id needs -tls, or -plain on a network that is trusted")
+	}
+	if err := certs.CheckName(transport.NodeID(*id)); err != nil {
+		return fmt.Errorf("-id: %w", err)
 	}
 	peers, book, err := readPeers(*list, transport.NodeID(*id))
 	if err != nil {
@@ -122,7 +128,7 @@ func runThree(ctx context.Context, out io.Writer, web string, cfg config) error 
 			return err
 		}
 		addrs[id] = lns[i].Addr().String()
-		if apis[i], err = listenFrom(&web); err != nil {
+		if apis[i], err = service.ListenFrom(&web); err != nil {
 			return err
 		}
 		urls[i] = "http://" + apis[i].Addr().String()
@@ -143,35 +149,9 @@ func runThree(ctx context.Context, out io.Writer, web string, cfg config) error 
 		}
 		parts = append(parts, func(ctx context.Context) error { return n.run(ctx, lns[i], apis[i]) })
 	}
-	err := together(ctx, parts...)
+	err := service.Together(ctx, parts...)
 	fmt.Fprintln(out, "\nstopped")
 	return err
-}
-
-// listenFrom listens on the first free port from addr upward, and moves addr
-// behind it.
-func listenFrom(addr *string) (net.Listener, error) {
-	host, port, err := net.SplitHostPort(*addr)
-	if err != nil {
-		return nil, err
-	}
-	first, err := net.LookupPort("tcp", port)
-	if err != nil {
-		return nil, err
-	}
-	for p := first; p < first+100 && p <= 65535; p++ {
-		ln, err := net.Listen("tcp", net.JoinHostPort(host, fmt.Sprint(p)))
-		if err == nil {
-			if p > 0 {
-				*addr = net.JoinHostPort(host, fmt.Sprint(p+1))
-			}
-			return ln, nil
-		}
-		if !errors.Is(err, syscall.EADDRINUSE) {
-			return nil, err
-		}
-	}
-	return nil, fmt.Errorf("no free port from %s upward", *addr)
 }
 
 // greet prints what to try. Every line works as it stands.

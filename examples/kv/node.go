@@ -6,7 +6,6 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net"
-	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"github.com/eventual-go/eventual/antientropy"
 	"github.com/eventual-go/eventual/crdt"
 	"github.com/eventual-go/eventual/crdt/store"
+	"github.com/eventual-go/eventual/examples/internal/service"
 	"github.com/eventual-go/eventual/quorum"
 	"github.com/eventual-go/eventual/transport"
 	"github.com/eventual-go/eventual/transport/faults"
@@ -83,10 +83,13 @@ func (n *node) serve(ctx context.Context, ln, web net.Listener) error {
 
 	inner, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	return together(ctx,
+	return service.Together(ctx,
 		func(context.Context) error { return n.tcp.Serve(inner, ln, n.faults.Handler(n.id, &mux)) },
 		func(context.Context) error { return n.loop.Run(inner) },
-		func(ctx context.Context) error { defer stop(); return n.serveHTTP(ctx, web) },
+		func(ctx context.Context) error {
+			defer stop()
+			return service.ServeHTTP(ctx, web, n.api(), n.config.patience())
+		},
 		n.watchDisk,
 	)
 }
@@ -99,45 +102,4 @@ func (n *node) watchDisk(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-}
-
-// serveHTTP serves clients until ctx ends, and then lets requests under way finish.
-func (n *node) serveHTTP(ctx context.Context, ln net.Listener) error {
-	s := &http.Server{Handler: n.api(), ReadTimeout: 10 * time.Second, IdleTimeout: time.Minute}
-	drained := make(chan error, 1)
-	stop := context.AfterFunc(ctx, func() {
-		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), n.config.patience())
-		defer cancel()
-		drained <- s.Shutdown(grace)
-	})
-	if err := s.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
-		stop()
-		return err
-	}
-	if err := <-drained; err != nil {
-		return s.Close()
-	}
-	return nil
-}
-
-// together runs all parts until the first of them ends, ends the others, and
-// returns the first error that is not the end of ctx.
-func together(ctx context.Context, parts ...func(context.Context) error) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	ended := make(chan error)
-	for _, part := range parts {
-		go func() {
-			err := part(ctx)
-			cancel()
-			ended <- err
-		}()
-	}
-	var first error
-	for range parts {
-		if err := <-ended; first == nil && !errors.Is(err, context.Canceled) {
-			first = err
-		}
-	}
-	return first
 }

@@ -3,13 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
-	"net/url"
 	"os"
-	"path/filepath"
 	"strings"
 
+	"github.com/eventual-go/eventual/examples/internal/certs"
 	"github.com/eventual-go/eventual/transport"
-	"github.com/eventual-go/eventual/transport/identity"
 	"github.com/eventual-go/eventual/transport/tcp"
 )
 
@@ -27,15 +25,12 @@ func (n *node) newTCP(peers map[transport.NodeID]string) (*tcp.Transport, error)
 		t.Plain = true
 		return t, nil
 	}
-	name := filepath.Join(n.config.tls, fileOf(n.id))
-	files := &identity.Files{Cert: name + ".crt", Key: name + ".key", CA: filepath.Join(n.config.tls, "ca.crt"), OnError: n.complain}
+	files := certs.Files(n.config.tls, n.id)
+	files.OnError = n.complain
 	t.TLS = &tcp.TLS{Credentials: files.Credentials}
 	_, err := files.Credentials() // what is missing is better said now
 	return t, err
 }
-
-// fileOf is a replica's name as that of a file.
-func fileOf(id transport.NodeID) string { return url.PathEscape(string(id)) }
 
 func (n *node) complain(err error) { fmt.Fprintf(os.Stderr, "kv %s: %v\n", n.id, err) }
 
@@ -96,8 +91,11 @@ func parsePeers(list string) (map[transport.NodeID]string, error) {
 			continue
 		}
 		id, addr, ok := strings.Cut(item, "=")
-		if !ok || id == "" || addr == "" {
+		if !ok || addr == "" {
 			return nil, fmt.Errorf("-peers: %q is not name=host:port", item)
+		}
+		if err := certs.CheckName(transport.NodeID(id)); err != nil {
+			return nil, fmt.Errorf("-peers: %w", err)
 		}
 		if _, twice := peers[transport.NodeID(id)]; twice {
 			return nil, fmt.Errorf("-peers: %s stands there twice", id)
