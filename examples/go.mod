@@ -7,6 +7,8 @@ require (
 	github.com/eventual-go/eventual/crdt/store/pebblestore v0.0.0
 	github.com/eventual-go/eventual/quorum/handoff/pebblehints v0.0.0
 	github.com/eventual-go/eventual/quorum/prometheus v0.0.0
+	github.com/eventual-go/eventual/transport/membership v0.0.0
+	github.com/eventual-go/eventual/transport/prometheus v0.0.0
 	github.com/prometheus/client_golang v1.25.0
 )
 
@@ -26,9 +28,19 @@ require (
 	github.com/getsentry/sentry-go v0.27.0 // indirect
 	github.com/gogo/protobuf v1.3.2 // indirect
 	github.com/golang/snappy v0.0.5-0.20231225225746-43d5d4cd4e0e // indirect
+	github.com/google/btree v1.1.3 // indirect
+	github.com/hashicorp/errwrap v1.1.0 // indirect
+	github.com/hashicorp/go-immutable-radix v1.3.1 // indirect
+	github.com/hashicorp/go-metrics v0.7.0 // indirect
+	github.com/hashicorp/go-msgpack/v2 v2.1.5 // indirect
+	github.com/hashicorp/go-multierror v1.1.1 // indirect
+	github.com/hashicorp/go-sockaddr v1.0.7 // indirect
+	github.com/hashicorp/golang-lru v1.0.2 // indirect
+	github.com/hashicorp/memberlist v0.7.0 // indirect
 	github.com/klauspost/compress v1.20.1 // indirect
 	github.com/kr/pretty v0.3.1 // indirect
 	github.com/kr/text v0.2.0 // indirect
+	github.com/miekg/dns v1.1.73 // indirect
 	github.com/minio/minlz v1.0.1-0.20250507153514-87eb42fe8882 // indirect
 	github.com/munnerz/goautoneg v0.0.0-20191010083416-a7dc8b61c822 // indirect
 	github.com/pkg/errors v0.9.1 // indirect
@@ -36,7 +48,9 @@ require (
 	github.com/prometheus/common v0.72.0 // indirect
 	github.com/prometheus/procfs v0.22.0 // indirect
 	github.com/rogpeppe/go-internal v1.9.0 // indirect
+	github.com/sean-/seed v0.0.0-20170313163322-e2103e2c3529 // indirect
 	golang.org/x/exp v0.0.0-20230626212559-97b1e661b5df // indirect
+	golang.org/x/net v0.59.0 // indirect
 	golang.org/x/sys v0.48.0 // indirect
 	golang.org/x/text v0.42.0 // indirect
 	google.golang.org/protobuf v1.36.12 // indirect
@@ -57,3 +71,7 @@ replace github.com/eventual-go/eventual/crdt/store/pebblestore => ../crdt/store/
 replace github.com/eventual-go/eventual/quorum/handoff/pebblehints => ../quorum/handoff/pebblehints
 
 replace github.com/eventual-go/eventual/quorum/prometheus => ../quorum/prometheus
+
+replace github.com/eventual-go/eventual/transport/membership => ../transport/membership
+
+replace github.com/eventual-go/eventual/transport/prometheus => ../transport/prometheus

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
-	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -17,6 +15,7 @@ import (
 	quorumprom "github.com/eventual-go/eventual/quorum/prometheus"
 	"github.com/eventual-go/eventual/quorum/revision"
 	"github.com/eventual-go/eventual/transport"
+	transportprom "github.com/eventual-go/eventual/transport/prometheus"
 )
 
 // api is the HTTP face of a node: JSON both ways, but for /metrics.
@@ -26,6 +25,7 @@ func (n *node) api() http.Handler {
 	mux.Handle("DELETE /carts/{key}/{element}", answer(func(r *http.Request) (any, error) { return n.serveChange(r, true) }))
 	mux.Handle("GET /carts/{key}", answer(n.serveRead))
 	mux.Handle("GET /where/{key}", answer(n.serveWhere))
+	mux.Handle("GET /members", answer(n.serveSeen))
 	mux.Handle("POST /members", answer(n.serveMembers))
 	mux.Handle("GET /ring", answer(n.serveRing))
 	mux.Handle("GET /stats", answer(n.serveStats))
@@ -33,28 +33,11 @@ func (n *node) api() http.Handler {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(&quorumprom.Collector{
 		Node: string(n.config.id), Quorum: n.coord.Stats, AntiEntropy: n.loop.Stats, Hints: n.hints.Stats,
+	}, &transportprom.Collector{
+		Node: string(n.config.id), Calls: n.links.metrics.Stats, Denied: n.links.access.Denied, TCP: n.links.tcp.Stats,
 	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	return mux
-}
-
-// serveHTTP serves clients until ctx ends, and then lets requests under way finish.
-func (n *node) serveHTTP(ctx context.Context, ln net.Listener) error {
-	s := &http.Server{Handler: n.api(), ReadTimeout: 10 * time.Second, IdleTimeout: time.Minute}
-	drained := make(chan error, 1)
-	stop := context.AfterFunc(ctx, func() {
-		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), n.patience())
-		defer cancel()
-		drained <- s.Shutdown(grace)
-	})
-	if err := s.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
-		stop()
-		return err
-	}
-	if err := <-drained; err != nil {
-		return s.Close()
-	}
-	return nil
 }
 
 // patience is how long a request may take: it asks twice, perhaps once more by a new ring, and

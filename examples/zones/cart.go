@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"net"
 	"slices"
+	"unicode/utf8"
 
 	"github.com/eventual-go/eventual/crdt"
 	"github.com/eventual-go/eventual/crdt/store"
@@ -40,6 +42,17 @@ type written struct {
 type reply struct {
 	Written written  `json:"written"`
 	Failure *failure `json:"failure,omitempty"`
+}
+
+const maxName = 512
+
+// checkName refuses what cannot be a key or an element. Keys that begin with a zero are not those of carts: what the nodes
+// agree on is there.
+func checkName(what, name string) error {
+	if name == "" || len(name) > maxName || !utf8.ValidString(name) || name[0] == 0 {
+		return badRequest("%s: want 1 to %d bytes of UTF-8, not beginning with a zero", what, maxName)
+	}
+	return nil
 }
 
 // change has an owner make a change: this node if it is one, or one of its zone, or any. An event
@@ -98,7 +111,7 @@ func (n *node) changeAt(ctx context.Context, id transport.NodeID, c change) (w w
 	if err != nil {
 		return w, err
 	}
-	resp, err := n.tcp.Call(ctx, id, "cart/change", req)
+	resp, err := n.caller.Call(ctx, id, "cart/change", req)
 	var r reply
 	if err == nil {
 		err = json.Unmarshal(resp, &r)
@@ -116,12 +129,18 @@ func (n *node) changeAt(ctx context.Context, id transport.NodeID, c change) (w w
 }
 
 // unsent reports whether an error of a call proves that nothing of it was sent: nobody knows where the node is, or there is
-// no connection to it. One that was lost may have brought the call before. Links are plain: with TLS those that were in use
-// can end in a HandshakeError, too, when a certificate is believed no more.
+// no connection to it. One that was lost may have brought the call before; so may one that has ended because a certificate is
+// believed no more.
 func unsent(err error) bool {
+	if refused, ok := errors.AsType[*tcp.HandshakeError](err); ok {
+		switch refused.Reason {
+		case tcp.ReasonTimeout, tcp.ReasonProtocol, tcp.ReasonPlain, tcp.ReasonVersion, tcp.ReasonBusy:
+			return true
+		}
+		return false
+	}
 	op, network := errors.AsType[*net.OpError](err)
-	_, refused := errors.AsType[*tcp.HandshakeError](err)
-	return errors.Is(err, errNoAddress) || network && op.Op == "dial" || refused
+	return errors.Is(err, errNoAddress) || network && op.Op == "dial"
 }
 
 // serveCart makes a change for another node.
@@ -143,6 +162,9 @@ func (n *node) serveCart(ctx context.Context, _ transport.NodeID, _ string, req 
 // away what was read, so it first reads as many as it will write. When that fails the change
 // is still here, and spreads.
 func (n *node) changeHere(ctx context.Context, c change) (w written, err error) {
+	if err := cmp.Or(checkName("key", c.Key), checkName("element", c.Element)); err != nil {
+		return w, err
+	}
 	w.By = n.config.id
 	opts := quorum.WriteOptions{Level: c.Level, Applied: true}
 	if c.Sloppy { // others may stand in, but a majority of the owners is asked for: so a read by majority sees it
@@ -228,7 +250,7 @@ func (n *node) elements(state []byte) (*crdt.ORSet[string], error) {
 	if err != nil {
 		return nil, err
 	}
-	return crdt.Ensure[*crdt.ORSet[string]](crdt.Standard(), v)
+	return crdt.Ensure[*crdt.ORSet[string]](kinds, v)
 }
 
 // content is what a revision is the name of: a cart, whatever its store has forgotten since; nothing, if it is empty.
@@ -251,6 +273,9 @@ type cart struct {
 
 // read returns a cart as so many of its owners know it. Any node may ask them.
 func (n *node) read(ctx context.Context, key string, opts quorum.ReadOptions) (cart, error) {
+	if err := checkName("key", key); err != nil {
+		return cart{}, err
+	}
 	res, err := n.coord.Read(ctx, key, opts)
 	if err != nil {
 		return cart{}, err

@@ -47,10 +47,10 @@ func newTrio(t *testing.T) *trio {
 		served := make(chan struct{})
 		go func() {
 			defer close(served)
-			_ = n.tcp.Serve(context.Background(), lns[i], three.handler(n))
+			_ = n.links.tcp.Serve(context.Background(), lns[i], three.handler(n))
 		}()
 		t.Cleanup(func() {
-			_ = n.tcp.Close()
+			_ = n.links.tcp.Close()
 			<-served
 			_ = n.store.Close()
 		})
@@ -63,7 +63,7 @@ func (three *trio) handler(n *node) transport.Handler {
 	return transport.HandlerFunc(func(ctx context.Context, from transport.NodeID, method string, req []byte) ([]byte, error) {
 		resp, err := n.calls.ServeCall(ctx, from, method, req)
 		if method == "cart/change" && three.dying.Load() == n.config.id {
-			go func() { _ = n.tcp.Close() }()
+			go func() { _ = n.links.tcp.Close() }()
 			<-ctx.Done()
 			return nil, ctx.Err()
 		}
@@ -212,7 +212,7 @@ func TestAChangeThatIsNotConfirmedIsUnknown(t *testing.T) {
 		owners := three.nodes["a1"].ring.Place(key).Owners
 		first := three.nodes[owners[0]]
 		made := func() bool { held, err := first.store.Load(t.Context(), key); return err == nil && len(held) > 0 }
-		first.coord.Caller = refusing{first.tcp, made}
+		first.coord.Caller = refusing{first.caller, made}
 		status, _, f := three.do(owners[hop], "PUT", "/carts/"+key+"/milk", "If-None-Match", "*")
 		require.Equal(t, http.StatusServiceUnavailable, status)
 		require.Equal(t, "unknown", f.Code)
@@ -221,7 +221,7 @@ func TestAChangeThatIsNotConfirmedIsUnknown(t *testing.T) {
 		status, _, f = three.do(owners[hop], "PUT", "/carts/"+key+"/bread", "If-None-Match", "*")
 		require.Equal(t, http.StatusServiceUnavailable, status)
 		require.Equal(t, "unavailable", f.Code, "it could not be looked whether it may be made")
-		first.coord.Caller = first.tcp
+		first.coord.Caller = first.caller
 	}
 }
 
@@ -248,6 +248,8 @@ func TestWhatIsNotKnownIsToldApart(t *testing.T) {
 		{fmt.Errorf("%w: %w", transport.ErrUnreachable, dial), true},
 		{fmt.Errorf("%w: %w", transport.ErrUnreachable, &tcp.HandshakeError{Reason: tcp.ReasonBusy}), true},
 		{fmt.Errorf("%w of %q", errNoAddress, "b1"), true},
+		{fmt.Errorf("%w: connection lost: %w", transport.ErrUnreachable, &tcp.HandshakeError{Reason: tcp.ReasonExpired}), false},
+		{fmt.Errorf("%w: connection lost: %w", transport.ErrUnreachable, &tcp.HandshakeError{Reason: tcp.ReasonUntrusted}), false},
 		{fmt.Errorf("%w: connection lost: %w", transport.ErrUnreachable, &net.OpError{Op: "read", Err: io.EOF}), false},
 		{transport.ErrUnreachable, false},
 		{&transport.RemoteError{Message: "panic"}, false},

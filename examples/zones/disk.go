@@ -26,7 +26,7 @@ type disk struct {
 
 func (d *disk) open(cfg config) (*store.Store, error) {
 	d.dir, d.failed = cfg.data, make(chan error, 1)
-	c := store.Config{Replica: vclock.NewReplicaID(string(cfg.id))}
+	c := store.Config{Replica: vclock.NewReplicaID(string(cfg.id)), Kinds: kinds}
 	if d.dir == "" {
 		return store.New(c), nil
 	}
@@ -40,7 +40,7 @@ func (d *disk) open(cfg config) (*store.Store, error) {
 	if d.hints, err = pebblehints.Open(filepath.Join(d.dir, "hints"), pebblehints.Options{}); err != nil {
 		return nil, err
 	}
-	backend, err := pebblestore.Open(filepath.Join(d.dir, "store"), pebblestore.Options{})
+	backend, err := pebblestore.Open(filepath.Join(d.dir, "store"), pebblestore.Options{Kinds: kinds})
 	if err != nil {
 		return nil, errors.Join(err, d.close())
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/eventual-go/eventual/quorum/revision"
 	"github.com/eventual-go/eventual/quorum/ring"
 	"github.com/eventual-go/eventual/transport"
+	"github.com/eventual-go/eventual/transport/membership"
 )
 
 // A failure is what a client gets in place of an answer.
@@ -69,7 +70,9 @@ func causeOf(err error) failure {
 	if e, ok := errors.AsType[*quorum.TimeoutError](err); ok {
 		return refused(http.StatusGatewayTimeout, "timeout", err, &e.Refusal)
 	}
-	if _, ok := errors.AsType[*quorum.LevelError](err); ok {
+	_, level := errors.AsType[*quorum.LevelError](err)
+	_, members := errors.AsType[*ring.ConfigError](err)
+	if level || members {
 		return failure{Status: http.StatusBadRequest, Code: "bad_request", Message: err.Error()}
 	}
 	f := failure{Status: http.StatusServiceUnavailable, Code: "unavailable", Message: fmt.Sprint(err)}
@@ -78,7 +81,8 @@ func causeOf(err error) failure {
 		f.Code = "unreachable"
 	case errors.Is(err, context.DeadlineExceeded):
 		f.Status, f.Code = http.StatusGatewayTimeout, "timeout"
-	case conflict, errors.Is(err, ring.ErrChanging), errors.Is(err, ring.ErrSettled), errors.Is(err, ring.ErrTooLate):
+	case conflict, errors.Is(err, ring.ErrChanging), errors.Is(err, ring.ErrSettled), errors.Is(err, ring.ErrTooLate),
+		errors.Is(err, membership.ErrNotDeciding), errors.Is(err, membership.ErrOvertaken):
 		f.Status, f.Code = http.StatusConflict, "conflict"
 	}
 	return f

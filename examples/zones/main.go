@@ -3,7 +3,8 @@
 // lost.
 //
 //	go run ./examples/zones     six nodes in three zones in one process, to try it; with -data DIR, on disk
-//	zones -id a1 -zone a -listen 127.0.0.1:7001 -http 127.0.0.1:8001 -data DIR -peers b1/b=127.0.0.1:7002,...
+//	zones certs certs a1 b1 c1  certificates for three, and the key of their gossip
+//	zones -id a1 -zone a -tls certs -listen 127.0.0.1:7001 -http 127.0.0.1:8001 -data DIR -peers b1/b=127.0.0.1:7002,...
 package main
 
 import (
@@ -22,6 +23,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/eventual-go/eventual/examples/internal/certs"
+	"github.com/eventual-go/eventual/examples/internal/service"
 	"github.com/eventual-go/eventual/transport"
 )
 
@@ -35,51 +38,105 @@ func main() {
 }
 
 func run(ctx context.Context, out io.Writer, args []string) error {
+	if len(args) > 0 && args[0] == "certs" {
+		return runCerts(out, args[1:])
+	}
 	flags := flag.NewFlagSet("zones", flag.ContinueOnError)
 	id := flags.String("id", "", "this node's `name`; without it, six nodes run in this process")
 	zone := flags.String("zone", "", "the zone that this node is in")
 	listen := flags.String("listen", "127.0.0.1:0", "where other nodes connect; with six nodes, where the first of them tries")
 	web := flags.String("http", "127.0.0.1:8001", "where clients connect; likewise")
-	list := flags.String("peers", "", "the other nodes, as `name/zone=host:port,...`")
+	list := flags.String("peers", "", "the nodes of the first ring, as `name/zone=host:port,...`; the same everywhere")
 	joins := flags.Bool("join", false, "the cluster of -peers is there already: wait until POST /members tells of this node")
+	tls := flags.String("tls", "", "the `folder` with ca.crt, NAME.crt and NAME.key, made by \"zones certs\": nodes prove who they are")
+	plain := flags.Bool("plain", false, "in place of -tls: whoever connects is believed, on a network that is trusted")
+	deny := flags.String("deny", "", "nodes whose calls are refused, whatever certificate they have, as `name,...`")
+	gossip := flags.String("gossip", "", "where this node gossips, as `host:port` by UDP and TCP: nodes find each other, and the ring follows")
+	seeds := flags.String("seeds", "", "where some others do, as `host:port,...`")
+	settle := flags.Duration("settle", 30*time.Second, "with -gossip, how long a node is there before the ring follows")
 	data := flags.String("data", "", "the `folder` in which each node has one of its own; without it, in memory")
 	timeout := flags.Duration("timeout", 2*time.Second, "of one round of asking owners; a write may take two")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	cfg := config{id: transport.NodeID(*id), zone: *zone, joins: *joins, data: *data, timeout: *timeout}
+	cfg := config{
+		id: transport.NodeID(*id), zone: *zone, joins: *joins, data: *data, timeout: *timeout,
+		tls: *tls, gossip: *gossip, settle: *settle,
+	}
 	switch {
 	case flags.NArg() > 0:
 		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
-	case *timeout <= 0:
-		return errors.New("-timeout must be positive")
-	case *id == "" && (*list != "" || *zone != "" || *joins):
-		return errors.New("-peers, -zone and -join need -id")
+	case *timeout <= 0 || *settle <= 0:
+		return errors.New("-timeout and -settle must be positive")
+	case *plain && *tls != "":
+		return errors.New("either -tls or -plain")
+	case *seeds != "" && *gossip == "":
+		return errors.New("-seeds needs -gossip")
+	case *id == "" && (*list != "" || *zone != "" || *joins || *gossip != "" || *deny != ""):
+		return errors.New("-peers, -zone, -join, -gossip and -deny need -id")
 	case *id == "":
 		return runSix(ctx, out, *listen, *web, cfg)
+	case !*plain && *tls == "":
+		return errors.New("-id needs -tls, or -plain on a network that is trusted")
+	}
+	if err := certs.CheckName(cfg.id); err != nil {
+		return fmt.Errorf("-id: %w", err)
 	}
 	var err error
 	if cfg.peers, err = parsePeers(*list); err != nil {
 		return err
 	}
+	if cfg.peers, err = cfg.withoutSelf(cfg.peers); err != nil {
+		return err
+	}
+	if cfg.denied, err = parseNames(*deny); err != nil {
+		return fmt.Errorf("-deny: %w", err)
+	}
+	cfg.seeds = strings.FieldsFunc(*seeds, isComma)
 	return runOne(ctx, out, *listen, *web, cfg)
 }
 
 var peerForm = regexp.MustCompile(`^([^/=,]+)/([^/=,]+)=(.+)$`)
 
-func parsePeers(list string) (peers []peer, err error) {
-	for item := range strings.SplitSeq(list, ",") {
-		if item == "" {
-			continue
+// withoutSelf leaves this node out of -peers: the list may be the same for all of them, and of what it says all make the
+// same first ring.
+func (c config) withoutSelf(peers []peer) (others []peer, err error) {
+	for _, p := range peers {
+		switch {
+		case p.ID != c.id:
+			others = append(others, p)
+		case p.Zone != c.zone:
+			return nil, fmt.Errorf("-peers has %s in zone %s, and -zone is %q", p.ID, p.Zone, c.zone)
 		}
+	}
+	return others, nil
+}
+
+func parsePeers(list string) (peers []peer, err error) {
+	for _, item := range strings.FieldsFunc(list, isComma) {
 		m := peerForm.FindStringSubmatch(item)
 		if m == nil {
 			return nil, fmt.Errorf("-peers: %q is not name/zone=host:port", item)
+		}
+		if err := certs.CheckName(transport.NodeID(m[1])); err != nil {
+			return nil, fmt.Errorf("-peers: %w", err)
 		}
 		peers = append(peers, peer{transport.NodeID(m[1]), m[2], m[3]})
 	}
 	return peers, nil
 }
+
+func parseNames(list string) (ids []transport.NodeID, err error) {
+	for _, name := range strings.FieldsFunc(list, isComma) {
+		if err := certs.CheckName(transport.NodeID(name)); err != nil {
+			return nil, err
+		}
+		ids = append(ids, transport.NodeID(name))
+	}
+	return ids, nil
+}
+
+func isComma(r rune) bool { return r == ',' }
 
 // runOne runs one node as a process of its own.
 func runOne(ctx context.Context, out io.Writer, listen, web string, cfg config) error {
@@ -109,10 +166,10 @@ func runSix(ctx context.Context, out io.Writer, listen, web string, cfg config) 
 	lns, apis := make([]net.Listener, len(all)), make([]net.Listener, len(all))
 	for i := range all {
 		var err error
-		if lns[i], err = listenFrom(&listen); err != nil {
+		if lns[i], err = service.ListenFrom(&listen); err != nil {
 			return err
 		}
-		if apis[i], err = listenFrom(&web); err != nil {
+		if apis[i], err = service.ListenFrom(&web); err != nil {
 			return err
 		}
 		all[i].Addr = lns[i].Addr().String()
@@ -131,34 +188,9 @@ func runSix(ctx context.Context, out io.Writer, listen, web string, cfg config) 
 		nodes = append(nodes, func(ctx context.Context) error { return n.run(ctx, lns[i], apis[i]) })
 	}
 	greet(out, all, apis)
-	err := together(ctx, nodes...)
+	err := service.Together(ctx, nodes...)
 	fmt.Fprintln(out, "\nstopped")
 	return err
-}
-
-// listenFrom listens on the first free port from addr upward, and moves addr behind it.
-func listenFrom(addr *string) (net.Listener, error) {
-	host, port, err := net.SplitHostPort(*addr)
-	if err != nil {
-		return nil, err
-	}
-	first, err := net.LookupPort("tcp", port)
-	if err != nil {
-		return nil, err
-	}
-	for p := first; p < first+100 && p <= 65535; p++ {
-		ln, err := net.Listen("tcp", net.JoinHostPort(host, fmt.Sprint(p)))
-		if err == nil {
-			if p > 0 {
-				*addr = net.JoinHostPort(host, fmt.Sprint(p+1))
-			}
-			return ln, nil
-		}
-		if !errors.Is(err, syscall.EADDRINUSE) {
-			return nil, err
-		}
-	}
-	return nil, fmt.Errorf("no free port from %s upward", *addr)
 }
 
 //go:embed README.md

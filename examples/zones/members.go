@@ -11,12 +11,13 @@ import (
 	"sync"
 	"time"
 
+	"github.com/eventual-go/eventual/examples/internal/certs"
 	"github.com/eventual-go/eventual/quorum/ring"
 	"github.com/eventual-go/eventual/transport"
 )
 
-// A membership is the body of POST /members: one of the three.
-type membership struct {
+// A ringChange is the body of POST /members: one of the three.
+type ringChange struct {
 	Join  *peer            `json:"join,omitempty"`
 	Leave transport.NodeID `json:"leave,omitempty"`
 	Abort bool             `json:"abort,omitempty"` // the change under way
@@ -25,7 +26,7 @@ type membership struct {
 // serveMembers changes the ring at this node; the others hear of it. Two changes that are made at two nodes
 // at the same time are in conflict, so one node is to be told all of them, one after the other.
 func (n *node) serveMembers(r *http.Request) (any, error) {
-	var m membership
+	var m ringChange
 	d := json.NewDecoder(http.MaxBytesReader(nil, r.Body, 1<<16))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&m); err != nil {
@@ -33,6 +34,13 @@ func (n *node) serveMembers(r *http.Request) (any, error) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), n.patience())
 	defer cancel()
+	if n.gossip != nil && !m.Abort {
+		if m.Leave != "" && !n.isMember(m.Leave) {
+			return nil, badRequest("%s is no member", m.Leave)
+		}
+		err := n.gossip.change(ctx, m)
+		return n.state(), err
+	}
 	if err := n.catchUp(ctx); err != nil {
 		return nil, err
 	}
@@ -44,14 +52,14 @@ func (n *node) serveMembers(r *http.Request) (any, error) {
 }
 
 // changed is the ring that follows.
-func (n *node) changed(r *ring.Ring, m membership) (*ring.Ring, error) {
+func (n *node) changed(r *ring.Ring, m ringChange) (*ring.Ring, error) {
 	members := r.Members()
 	switch {
 	case m.Abort && m.Join == nil && m.Leave == "":
 		return r.Abort()
 	case m.Join != nil && m.Leave == "" && !m.Abort:
-		if m.Join.ID == "" || m.Join.Zone == "" || m.Join.Addr == "" {
-			return nil, badRequest("who joins has an id, a zone and an addr")
+		if certs.CheckName(m.Join.ID) != nil || m.Join.Zone == "" || m.Join.Addr == "" {
+			return nil, badRequest("who joins has an id, a zone and an addr; %v", certs.ErrName)
 		}
 		n.book.add(m.Join.ID, m.Join.Addr)
 		members = append(members, ring.Member{ID: m.Join.ID, Zone: m.Join.Zone})
@@ -137,7 +145,7 @@ func (n *node) serveState(context.Context, transport.NodeID, string, []byte) ([]
 func (n *node) stateOf(ctx context.Context, id transport.NodeID) (s state) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	resp, err := n.tcp.Call(ctx, id, "node/state", nil)
+	resp, err := n.caller.Call(ctx, id, "node/state", nil)
 	if err == nil {
 		err = json.Unmarshal(resp, &s)
 	}

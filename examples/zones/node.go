@@ -10,30 +10,32 @@ import (
 
 	"github.com/eventual-go/eventual/antientropy"
 	"github.com/eventual-go/eventual/crdt/store"
+	"github.com/eventual-go/eventual/examples/internal/service"
 	"github.com/eventual-go/eventual/merkle"
 	"github.com/eventual-go/eventual/quorum"
 	"github.com/eventual-go/eventual/quorum/handoff"
 	"github.com/eventual-go/eventual/quorum/revision"
 	"github.com/eventual-go/eventual/quorum/ring"
 	"github.com/eventual-go/eventual/transport"
-	"github.com/eventual-go/eventual/transport/tcp"
 )
 
 // A node is one member of the cluster. Everything that it is made of is here, in the order
 // in which one thing needs another.
 type node struct {
 	config config
-	book   *book          // where the others are
-	tcp    *tcp.Transport // bytes between nodes
-	disk   disk           // what outlives the process, if anything does
-	store  *store.Store   // the keys that this node holds
-	ring   *ring.Keeper   // who holds which keys
+	book   *book            // where the others are
+	links  links            // bytes between nodes
+	caller transport.Caller // of the others, counted
+	disk   disk             // what outlives the process, if anything does
+	store  *store.Store     // the keys that this node holds
+	ring   *ring.Keeper     // who holds which keys
 	loop   *antientropy.Loop
 	hints  *handoff.Handoff    // what is kept for nodes that are away
 	coord  *quorum.Coordinator // reads and writes at as many owners as asked for
 	calls  transport.Mux       // what other nodes may call
 
 	revisions *revision.Writer // writes on the condition that nothing has changed
+	gossip    *gossip          // who is there, and when the ring follows; nil if somebody says so
 }
 
 // config is what the flags say of one node.
@@ -44,6 +46,12 @@ type config struct {
 	joins   bool   // the cluster is there already: this node waits until it is told
 	data    string // the folder of this node; in memory if empty
 	timeout time.Duration
+
+	tls    string             // the folder of the certificates; plain if empty
+	denied []transport.NodeID // whose calls are refused
+	gossip string             // where this node gossips; it does not if empty
+	seeds  []string           // where some others do
+	settle time.Duration      // how long a node is there before the ring follows
 }
 
 // A peer is a node with its zone and its address.
@@ -58,11 +66,14 @@ const replicas = 3 // of each key, in as many zones
 func newNode(cfg config, addr string) (_ *node, err error) {
 	n := &node{config: cfg}
 
-	// Bytes between nodes, and a name for each. The book knows addresses; a node that it does
+	// Bytes between nodes, which prove who they are. The book knows addresses; a node that it does
 	// not know the others are asked for.
 	n.book = newBook(cfg.peers, peer{cfg.id, cfg.zone, addr})
-	n.tcp = &tcp.Transport{Self: cfg.id, Cluster: "zones", Plain: true, Resolve: n.book.resolve}
-	n.book.caller = n.tcp
+	if err := n.links.open(cfg, n.resolve); err != nil {
+		return nil, err
+	}
+	n.caller = n.links.caller()
+	n.book.caller = n.caller
 
 	// The keys that this node holds, in memory or on disk, and the hints that it keeps.
 	if n.store, err = n.disk.open(cfg); err != nil {
@@ -72,26 +83,26 @@ func newNode(cfg config, addr string) (_ *node, err error) {
 	// Who holds which keys. What the node is to hold it reconciles; what it has and does not hold
 	// it hands over and drops. It hashes keys as the store does.
 	n.ring = &ring.Keeper{
-		Self: cfg.id, Caller: n.tcp, Hasher: n.store.Index().Hasher(),
+		Self: cfg.id, Caller: n.caller, Hasher: n.store.Index().Hasher(),
 		Save: n.disk.saveRing, Store: n.store, Transfer: n.reconcile, HandOver: n.handOver,
 		Interval: 200 * time.Millisecond, Events: n.ringEvents(),
 	}
 
 	// Until all agree: deltas at once, and comparisons in the background, with each peer of
 	// what both hold.
-	n.loop = &antientropy.Loop{Self: cfg.id, Store: n.store, Caller: n.tcp, Peers: n.others, Shared: n.ring.Shared}
+	n.loop = &antientropy.Loop{Self: cfg.id, Store: n.store, Caller: n.caller, Peers: n.others, Shared: n.ring.Shared}
 
 	// What others miss while they are away, within bounds. What is kept for a node that holds the
 	// key no more goes to those who do.
 	n.hints = &handoff.Handoff{
-		Self: cfg.id, Caller: n.tcp, Join: n.store.Join, Replica: n.store, Log: n.disk.hintLog(), Holds: n.ring.Holds,
+		Self: cfg.id, Caller: n.caller, Join: n.store.Join, Replica: n.store, Log: n.disk.hintLog(), Holds: n.ring.Holds,
 		Limits: handoff.Limits{MaxBytes: 64 << 20, MaxTargetBytes: 16 << 20, MaxAge: 3 * time.Hour},
 	}
 
 	// Who must answer. Reads ask the nearest owners first, and wait until enough of them have what
 	// is returned.
 	n.coord = &quorum.Coordinator{
-		Self: cfg.id, Local: n.store, Ring: n.ring, Caller: n.tcp, Join: n.store.Join,
+		Self: cfg.id, Local: n.store, Ring: n.ring, Caller: n.caller, Join: n.store.Join,
 		Hints: n.hints, Timeout: cfg.timeout,
 	}
 
@@ -105,6 +116,13 @@ func newNode(cfg config, addr string) (_ *node, err error) {
 	n.calls.Handle("book/", n.book)
 	n.calls.Handle("cart/", transport.HandlerFunc(n.serveCart))
 	n.calls.Handle("node/", transport.HandlerFunc(n.serveState))
+
+	// Who is there, by gossip: then nodes are found where they are, and the ring follows on its own.
+	if cfg.gossip != "" {
+		if n.gossip, err = newGossip(n, addr); err != nil {
+			return nil, errors.Join(err, n.close())
+		}
+	}
 
 	// Before anybody calls: the ring as it was, or the first one, which all nodes make alike.
 	return n, n.firstRing()
@@ -128,6 +146,16 @@ func (n *node) firstRing() error {
 		return err
 	}
 	return n.ring.Adopt(r)
+}
+
+// resolve returns the address of a node, as it says itself, or as is written down.
+func (n *node) resolve(ctx context.Context, id transport.NodeID) (string, error) {
+	if n.gossip != nil {
+		if addr, err := n.gossip.members.Resolve(ctx, id); err == nil {
+			return addr, nil
+		}
+	}
+	return n.book.resolve(ctx, id)
 }
 
 // reconcile makes this node and a peer have the same in some ranges.
@@ -159,35 +187,21 @@ func (n *node) others() []transport.NodeID {
 func (n *node) run(ctx context.Context, ln, web net.Listener) error {
 	inner, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	err := together(ctx,
-		func(context.Context) error { return n.tcp.Serve(inner, ln, &n.calls) },
+	err := service.Together(ctx,
+		func(context.Context) error { return n.links.tcp.Serve(inner, ln, n.links.handler(&n.calls)) },
 		func(context.Context) error { return n.ring.Run(inner) },
 		func(context.Context) error { return n.loop.Run(inner) },
 		func(context.Context) error { return n.hints.Run(inner) },
-		func(ctx context.Context) error { defer stop(); return n.serveHTTP(ctx, web) },
+		func(context.Context) error { return n.gossip.run(inner) },
+		func(ctx context.Context) error {
+			defer stop()
+			return service.ServeHTTP(ctx, web, n.api(), n.patience())
+		},
 		n.disk.watch,
 	)
-	return errors.Join(err, n.tcp.Close(), n.store.Close(), n.disk.close())
+	return errors.Join(err, n.close())
 }
 
-// together runs all parts until the first of them ends, ends the others, and returns the first
-// error that is not the end of ctx.
-func together(ctx context.Context, parts ...func(context.Context) error) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	ended := make(chan error)
-	for _, part := range parts {
-		go func() {
-			err := part(ctx)
-			cancel()
-			ended <- err
-		}()
-	}
-	var first error
-	for range parts {
-		if err := <-ended; first == nil && !errors.Is(err, context.Canceled) {
-			first = err
-		}
-	}
-	return first
+func (n *node) close() error {
+	return errors.Join(n.links.tcp.Close(), n.store.Close(), n.disk.close())
 }

@@ -7,10 +7,9 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -24,6 +23,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/eventual-go/eventual/examples/internal/certs"
+	"github.com/eventual-go/eventual/examples/internal/ports"
 	"github.com/eventual-go/eventual/transport"
 )
 
@@ -32,58 +33,49 @@ type fleet struct {
 	t     *testing.T
 	zones string // the program
 	data  string
+	certs string
 	peers []peer // of the first ring
 	http  map[transport.NodeID]string
-	up    map[transport.NodeID]*exec.Cmd
-	logs  map[transport.NodeID]*buffer
+	// where they gossip, and an address that nobody uses
+	gossip, spare map[transport.NodeID]string
+
+	up   map[transport.NodeID]*exec.Cmd
+	logs map[transport.NodeID]*buffer
 }
 
 func newFleet(t *testing.T, ids ...string) *fleet {
 	f := &fleet{t: t, zones: filepath.Join(t.TempDir(), "zones"), data: t.TempDir(),
-		http: map[transport.NodeID]string{}, up: map[transport.NodeID]*exec.Cmd{}, logs: map[transport.NodeID]*buffer{}}
+		http: map[transport.NodeID]string{}, gossip: map[transport.NodeID]string{}, spare: map[transport.NodeID]string{}, up: map[transport.NodeID]*exec.Cmd{}, logs: map[transport.NodeID]*buffer{}}
 	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", f.zones, ".").CombinedOutput()
 	require.NoError(t, err, "%s", out)
-	ports := freePorts(t, 2*len(ids))
+	first := ports.Free(t, 4*len(ids))
 	for i, id := range ids {
-		f.peers = append(f.peers, peer{transport.NodeID(id), id[:1], fmt.Sprintf("127.0.0.1:%d", ports[2*i])})
-		f.http[transport.NodeID(id)] = fmt.Sprintf("127.0.0.1:%d", ports[2*i+1])
+		f.peers = append(f.peers, peer{transport.NodeID(id), id[:1], at(first + 4*i)})
+		f.http[transport.NodeID(id)] = at(first + 4*i + 1)
+		f.gossip[transport.NodeID(id)], f.spare[transport.NodeID(id)] = at(first+4*i+2), at(first+4*i+3)
 		f.logs[transport.NodeID(id)] = new(buffer)
 	}
+	f.certs = filepath.Join(t.TempDir(), "certs")
+	require.NoError(t, run(t.Context(), io.Discard, append([]string{"certs", f.certs}, ids...)))
 	t.Cleanup(f.stop)
 	return f
 }
 
-// freePorts are ports in a row that were free a moment ago, below those that the system gives to connections.
-func freePorts(t *testing.T, n int) (ports []int) {
-	t.Helper()
-next:
-	for range 100 {
-		first := 20000 + rand.IntN(10000)
-		ports = nil
-		for p := first; p < first+n; p++ {
-			ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", p))
-			if err != nil {
-				continue next
-			}
-			_ = ln.Close()
-			ports = append(ports, p)
-		}
-		return ports
-	}
-	t.Fatalf("no %d free ports in a row", n)
-	return nil
-}
+func at(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
 
 // start starts a node, to which the first six are known.
 func (f *fleet) start(p peer, more ...string) {
 	f.t.Helper()
+	f.startAmong(f.peers[:6], p, more...)
+}
+
+func (f *fleet) startAmong(first []peer, p peer, more ...string) {
+	f.t.Helper()
 	var others []string
-	for _, o := range f.peers[:6] {
-		if o.ID != p.ID {
-			others = append(others, fmt.Sprintf("%s/%s=%s", o.ID, o.Zone, o.Addr))
-		}
+	for _, o := range first {
+		others = append(others, fmt.Sprintf("%s/%s=%s", o.ID, o.Zone, o.Addr))
 	}
-	cmd := exec.Command(f.zones, append([]string{"-id", string(p.ID), "-zone", p.Zone, "-listen", p.Addr,
+	cmd := exec.Command(f.zones, append([]string{"-id", string(p.ID), "-zone", p.Zone, "-tls", f.certs, "-listen", p.Addr,
 		"-http", f.http[p.ID], "-data", f.data, "-peers", strings.Join(others, ",")}, more...)...)
 	cmd.Stdout, cmd.Stderr = f.logs[p.ID], f.logs[p.ID]
 	require.NoError(f.t, cmd.Start())
@@ -216,7 +208,7 @@ func TestNothingAcknowledgedIsLost(t *testing.T) {
 	f.within(20*time.Second, "hints are delivered", func() bool { n, sent := hints(); return n == 0 && sent > 10 })
 
 	f.start(f.peers[6], "-join")
-	join, err := json.Marshal(membership{Join: &f.peers[6]})
+	join, err := json.Marshal(ringChange{Join: &f.peers[6]})
 	require.NoError(t, err)
 	f.within(10*time.Second, "a3 joins", func() bool { return f.do("POST", "c1", "/members", string(join), new(state)) })
 	f.within(20*time.Second, "a3 holds its share", func() bool { return f.settled("c1", 3) })
@@ -367,12 +359,41 @@ func TestAChangeIsMadeByAnOwner(t *testing.T) {
 }
 
 func TestFlags(t *testing.T) {
+	plain := func(args ...string) []string {
+		return append([]string{"-plain", "-id", "a1", "-http", "127.0.0.1:0"}, args...)
+	}
 	for _, args := range [][]string{
-		{"-id", "a1", "-peers", "b1=127.0.0.1:1"}, {"-peers", "b1/b=127.0.0.1:1"}, {"-join"}, {"-timeout", "0s"}, {"x"},
-		{"-id", "a1", "-http", "127.0.0.1:0", "-peers", "a1/a=127.0.0.1:1"},
+		{"-peers", "b1/b=127.0.0.1:1"}, {"-join"}, {"-gossip", "127.0.0.1:0"}, {"-deny", "b1"}, {"-timeout", "0s"}, {"-settle", "0s"}, {"x"},
+		{"-id", "a1", "-http", "127.0.0.1:0"},
+		{"-id", "a1", "-http", "127.0.0.1:0", "-tls", t.TempDir()},
+		plain("-tls", "."), plain("-zone", "b", "-peers", "a1/a=127.0.0.1:1"), plain("-peers", "b1=127.0.0.1:1"), plain("-peers", "b1/b=127.0.0.1:1,b1/b=127.0.0.1:1"),
+		plain("-seeds", "127.0.0.1:1"), plain("-gossip", "nonsense"), {"certs"}, {"certs", t.TempDir()},
 	} {
 		require.Error(t, run(t.Context(), io.Discard, args), "%v", args)
 	}
+}
+
+// Names are also those of files and folders, so a bad one gets nowhere.
+func TestNamesAreCheckedWhereTheyAreRead(t *testing.T) {
+	dir := t.TempDir()
+	for _, bad := range []string{"ca", "..", "../x", "A"} {
+		for _, args := range [][]string{
+			{"certs", dir, bad},
+			{"-plain", "-id", bad, "-data", dir},
+			{"-plain", "-id", "a1", "-peers", "b1/b=127.0.0.1:1," + bad + "/b=127.0.0.1:1"},
+			{"-plain", "-id", "a1", "-deny", bad},
+		} {
+			err := run(t.Context(), io.Discard, append(args, "-http", "127.0.0.1:0"))
+			if strings.Contains(bad, "/") && slices.Contains(args, "-peers") {
+				require.ErrorContains(t, err, "is not name/zone=host:port")
+				continue
+			}
+			require.ErrorIs(t, err, certs.ErrName, "%q", args)
+		}
+	}
+	left, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Empty(t, left)
 }
 
 type buffer struct {
