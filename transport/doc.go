@@ -3,10 +3,28 @@
 //
 // The package holds the two interfaces that everything above it is written
 // against, [Caller] and [Handler], the [Mux] that lets several protocols share
-// one node, and the errors that every transport reports alike. The transports
-// themselves are in sub-packages: transport/tcp for real networks and
-// transport/mem for tests. Package transport/transporttest is the conformance
-// suite that all of them pass, and that a transport of your own should pass too.
+// one node, and the errors that every transport reports alike. Package
+// transport/transporttest is the conformance suite that all transports pass, and that
+// one of your own should pass too.
+//
+// # Which package
+//
+// Transports, of which a program takes one:
+//
+//	transport/tcp            nodes of one service that reach one another: the fastest, with mutual TLS
+//	transport/httptransport  there is an HTTP server, a proxy, or middleware that is to see each call
+//	transport/grpctransport  there is a gRPC server; a module of its own
+//	transport/natstransport  nodes reach a NATS, and not one another; a module of its own
+//	transport/mem            tests, and several nodes in one process
+//
+// What goes with any of them:
+//
+//	transport/identity       which node a certificate is of, for tcp, HTTP and gRPC
+//	transport/membership     who is there and at which address, by gossip (SWIM); a module of its own
+//	transport/intercept      metrics, access by method and node, a log of failed calls
+//	transport/otel           traces of calls; a module of its own
+//	transport/prometheus     metrics for Prometheus; a module of its own
+//	transport/faults         loss, delay, partitions: in tests and on purpose
 //
 // # Smallest use
 //
@@ -17,12 +35,12 @@
 //
 // # Guarantees
 //
-// A call is delivered at most once by transport/tcp, and possibly several times
-// by a transport/mem network that was asked to duplicate. A call that failed with
-// anything but a [*RemoteError], [ErrTooLarge] or [ErrClosed] may or may not have
-// run at the other side: the protocols of this library send only what may be
-// repeated without harm. Calls are not ordered: two calls made one after the
-// other, without waiting for the answer of the first, may run in either order.
+// A call is delivered at most once, unless something was told to repeat it: package
+// transport/faults, a proxy, a retry policy of gRPC. A call that failed with anything
+// but a [*RemoteError], [ErrTooLarge] or [ErrClosed] may or may not have run at the
+// other side: the protocols of this library send only what may be repeated without
+// harm. Calls are not ordered: two calls made one after the other, without waiting
+// for the answer of the first, may run in either order.
 //
 // # Ownership of bytes
 //
@@ -38,6 +56,13 @@
 //
 // Callers, handlers and the Mux are used by many goroutines at once. Handlers run
 // concurrently, also those of calls from one peer.
+//
+// # Who calls
+//
+// The [NodeID] that a handler is given is as good as the transport's word for it. It is
+// proved with transport/tcp over TLS; with HTTP and gRPC where their Peer says what
+// a certificate or token proves; with NATS by its permissions. It is a mere claim
+// everywhere else, and with a tcp that is Plain: then access by node stops nobody.
 //
 // # Errors
 //
