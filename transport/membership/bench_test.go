@@ -13,7 +13,7 @@ func crowd(n int) (m *Members, members []ring.Member) {
 	m.table.limit = MaxMembers
 	for i := range n {
 		id := transport.NodeID(fmt.Sprint(i))
-		m.table.here(at(-1000), Member{ID: id, Status: Alive}, 1)
+		m.table.here(at(-1000), Member{ID: id, Status: Alive}, origin{1, 1})
 		members = append(members, ring.Member{ID: id})
 	}
 	return m, members

@@ -70,19 +70,34 @@
 //
 // # Limits
 //
-//   - What a member says of itself has 512 bytes at most: the names of cluster and zone, its address, and 21 more.
+//   - What a member says of itself has 512 bytes at most: the names of cluster and zone, its address, and 29 more.
 //     Run returns a [*transport.TooLargeError] otherwise.
 //   - A node knows [MaxMembers], itself included; those that are gone are forgotten when there is no place left, the
 //     longest gone first.
 //   - Of what comes in without a key nothing is believed. Packets have up to 4 KiB, and 2,048 of them wait. Connections
 //     that come in are 128 at most, 16 from one address, and end within Pace.Timeout; of each 4 MiB are read. Garbage
 //     costs its decryption, at each key.
-//   - Packets may be replayed by who can send them: numbers of incarnations make old news nothing, and a replayed
-//     suspicion is refuted.
+//   - Packets and connections may be recorded and replayed by who has no key: see below.
 //   - Who has a key is trusted: it may join, say that others are gone, and make memberlist work or fail. So is
 //     everybody who can reach the ports, if Plain is set.
 //   - Each member sends a probe every Probe, news to three others every Gossip while there is some, and all it knows
 //     to one other every Sync, some 150 bytes a member.
+//
+// # Replays
+//
+// What a member says of itself has a version, which rises with each process and each change: a time, or one more than
+// was ever heard of that name. Nobody takes back what he knows for something with a lower version, nor for the same one
+// from elsewhere or when the member has been gone for longer than a Sync; Stats.Stale counts that. A member that was
+// taken for gone wrongly is told by the next exchange with one that does so, says something newer, and is back; a
+// process with a clock behind that of its predecessor likewise. A process that is started again or moved is newer, and
+// is taken at once. So replays bring nobody back, and move nobody; each version of another process under a name is
+// told as a conflict once.
+//
+// What replays still can do: a node that never knew the member, was started again since, or has forgotten it for want
+// of places (of [MaxMembers], the longest gone first) takes it in, finds it dead after some probes, and remembers that.
+// That a member is suspected or dead has no version but an incarnation, which begins anew with its process: where it is
+// higher than what the process of now has reached, a replay has it suspected, or dead until it refutes that, which takes
+// it beyond; so each one counts at most once a process. Who also keeps packets from arriving can do what that does.
 //
 // # Concurrency
 //
@@ -98,9 +113,10 @@
 // # Wire compatibility
 //
 // Messages are those of memberlist, protocol 2, not compressed, encrypted by AES-GCM. Metadata is version 1, pinned
-// by a test: 1 byte version, 1 byte flags, 8 bytes that differ from process to process, 8 bytes weight, and three
+// by a test: 1 byte version, 1 byte flags, 8 bytes that differ from process to process, 8 bytes version, 8 bytes weight, and three
 // names after their lengths. What follows is for later versions, and skipped; a member with another version is
-// refused, and told of.
+// refused, and told of. Exchanges of all that is known end with claims, version 1: of those that are gone or in doubt,
+// 8 bytes version, and the name after its length.
 //
 // memberlist counts by go-metrics, into the sink that a program sets there, which is none by default.
 //

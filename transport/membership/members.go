@@ -64,6 +64,7 @@ type Members struct {
 	keys    [][]byte
 	table   table
 	leaving bool
+	version uint64 // of what this node says of itself; it only rises
 	seeds   []string
 	session *session
 	begun   chan struct{} // closed when there is a session; nil if nobody waits
@@ -91,9 +92,16 @@ func (m *Members) check() error {
 	return nil
 }
 
-// meta is what this node says of itself; it needs no lock but for leaving.
-func (m *Members) meta(process uint64, leaving bool) *meta {
-	return &meta{leaving: leaving, process: process, weight: m.Weight, cluster: m.Cluster, zone: m.Zone, addr: m.Addr}
+// meta is what this node says of itself; it needs m.mu.
+func (m *Members) meta(process uint64) *meta {
+	return &meta{leaving: m.leaving, process: process, version: m.version,
+		weight: m.Weight, cluster: m.Cluster, zone: m.Zone, addr: m.Addr}
+}
+
+// outdo has what this node says next be newer than all that it has said, and than a version that it was told of; it
+// needs m.mu. Versions are times, so that a process knows more than its predecessors, wherever they were.
+func (m *Members) outdo(version uint64) {
+	m.version = min(max(uint64(time.Now().UnixNano()), m.version+1, version+1), maxVersion)
 }
 
 // random returns a number for one process.
@@ -115,15 +123,13 @@ func (m *Members) Run(ctx context.Context) error {
 	if err := m.check(); err != nil {
 		return err
 	}
-	process := random()
-	said, err := m.meta(process, false).append(nil)
-	if err != nil {
+	s := newSession(m)
+	if _, err := (&meta{cluster: m.Cluster, zone: m.Zone, addr: m.Addr}).append(nil); err != nil {
 		return err
 	}
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	s := &session{m: m, process: process, said: said, pace: m.Pace.filled(), wake: make(chan struct{}, 1)}
 	if err := m.begin(s); err != nil {
 		return err
 	}
@@ -146,6 +152,7 @@ func (m *Members) begin(s *session) error {
 		m.copied, m.keys = true, cloneKeys(m.Keys)
 	}
 	m.session, m.leaving, m.table = s, false, table{limit: MaxMembers}
+	m.outdo(0)
 	return nil
 }
 
@@ -205,8 +212,9 @@ func (m *Members) Leave(ctx context.Context) error {
 	}
 	m.mu.Lock()
 	m.leaving = true
+	m.outdo(0)
 	m.mu.Unlock()
-	return s.within(ctx, func() error { return s.list.UpdateNode(s.pace.Timeout) })
+	return s.within(ctx, func() error { return s.say(s.pace.Timeout) })
 }
 
 // Rotate makes the keys others; the first of them is used from now on. To go from one key to another
@@ -289,8 +297,9 @@ type Stats struct {
 
 	Joins     uint64 // attempts to meet a seed, or a member that is dead
 	Unjoined  uint64 // those that failed
-	Conflicts uint64 // messages of another process under the name of a member
+	Conflicts uint64 // news of another process under the name of a member
 	Refused   uint64 // messages of those who have a key and are no members
+	Stale     uint64 // news of members that were older than what was known: late, or replayed
 	Untold    uint64 // events that were left out because too many came at once
 
 	Packets, Oversized     uint64 // that came in; those dropped for their length

@@ -5,6 +5,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -142,6 +143,44 @@ func TestConflictOfNames(t *testing.T) {
 	require.True(t, after.Since.After(before.Since), "it is doubted")
 	self, _ := second.find("b")
 	require.Equal(t, second.gossip(), self.Gossip, "nobody takes another's place by himself")
+	began, _ := all[1].find("b")
+	eventually(t, "as long as it goes on, all say so", func() bool {
+		first, _ := all[1].find("b")
+		return a.Stats().Conflicts > 3 && second.Stats().Conflicts > 3 && first.Since.After(began.Since)
+	})
+}
+
+// A process that has a clock behind that of its predecessor is believed all the same, once it was told.
+func TestClockThatWasAhead(t *testing.T) {
+	t.Parallel()
+	for name, at := range map[string]func(before Member) (listen string, missed bool){
+		"there, before it was missed":     func(m Member) (string, bool) { return m.Gossip, false },
+		"there, after it was missed":      func(m Member) (string, bool) { return m.Gossip, true },
+		"elsewhere, before it was missed": func(Member) (string, bool) { return "127.0.0.2:0", false },
+		"elsewhere, after it was missed":  func(Member) (string, bool) { return "127.0.0.2:0", true },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a, b, c := member(t, "a"), member(t, "b"), member(t, "c")
+			b.version = uint64(time.Now().Add(time.Hour).UnixNano())
+			join(t, []*runner{a, b, c})
+			before, _ := a.find("b")
+			b.kill()
+			back := member(t, "b")
+			back.Addr = ":7100"
+			listen, missed := at(before)
+			if back.Listen = listen; missed {
+				eventually(t, "b is missed", func() bool { return a.status("b") == Dead && c.status("b") == Dead })
+			}
+			back.start()
+			_ = back.Join(t.Context(), a.gossip())
+			eventually(t, "it is believed", func() bool {
+				m, _ := a.find("b")
+				o, _ := c.find("b")
+				return m.Status == Alive && m.Addr == ":7100" && o.Status == Alive && o.Addr == ":7100"
+			})
+		})
+	}
 }
 
 func TestOtherClustersAndOtherKeysAreRefused(t *testing.T) {

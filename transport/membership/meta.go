@@ -15,6 +15,7 @@ import (
 //	1 byte   version
 //	1 byte   flags: 1 is leaving; others are for later versions
 //	8 bytes  of the process, random
+//	8 bytes  version: the later a member says something new, the more; below 1<<63
 //	8 bytes  weight, as IEEE 754 bits; 0 is 1
 //	1+n each cluster, zone, address of the transport
 //
@@ -22,6 +23,7 @@ import (
 type meta struct {
 	leaving bool
 	process uint64
+	version uint64
 	weight  float64
 	cluster string
 	zone    string
@@ -31,7 +33,8 @@ type meta struct {
 const (
 	metaVersion = 1
 	metaLeaving = 1 << 0
-	metaFixed   = 2 + 8 + 8
+	metaFixed   = 2 + 8 + 8 + 8
+	maxVersion  = 1<<63 - 1 // so that there is a next one
 )
 
 var (
@@ -47,6 +50,7 @@ func (m *meta) append(b []byte) ([]byte, error) {
 		b[at+1] |= metaLeaving
 	}
 	b = binary.BigEndian.AppendUint64(b, m.process)
+	b = binary.BigEndian.AppendUint64(b, m.version)
 	b = binary.BigEndian.AppendUint64(b, math.Float64bits(m.weight))
 	for _, s := range []string{m.cluster, m.zone, m.addr} {
 		if len(s) > transport.MaxName {
@@ -72,9 +76,10 @@ func parseMeta(b []byte) (meta, error) {
 	m := meta{
 		leaving: b[1]&metaLeaving != 0,
 		process: binary.BigEndian.Uint64(b[2:]),
-		weight:  math.Float64frombits(binary.BigEndian.Uint64(b[10:])),
+		version: binary.BigEndian.Uint64(b[10:]),
+		weight:  math.Float64frombits(binary.BigEndian.Uint64(b[18:])),
 	}
-	if !validWeight(m.weight) {
+	if !validWeight(m.weight) || m.version > maxVersion {
 		return meta{}, errMeta
 	}
 	b = b[metaFixed:]

@@ -11,9 +11,9 @@ import (
 	"github.com/eventual-go/eventual/transport"
 )
 
-var said = meta{leaving: true, process: 0x0102030405060708, weight: 1.5, cluster: "c", zone: "zone", addr: "h:1"}
+var said = meta{leaving: true, process: 0x0102030405060708, version: 0x1112131415161718, weight: 1.5, cluster: "c", zone: "zone", addr: "h:1"}
 
-const saidBytes = "\x01\x01\x01\x02\x03\x04\x05\x06\x07\x08\x3f\xf8\x00\x00\x00\x00\x00\x00\x01c\x04zone\x03h:1"
+const saidBytes = "\x01\x01\x01\x02\x03\x04\x05\x06\x07\x08\x11\x12\x13\x14\x15\x16\x17\x18\x3f\xf8\x00\x00\x00\x00\x00\x00\x01c\x04zone\x03h:1"
 
 // The form is pinned: it is only ever appended to.
 func TestMetadataForm(t *testing.T) {
@@ -44,6 +44,11 @@ func TestMetadataThatIsRefused(t *testing.T) {
 		_, err = parseMeta(b)
 		require.ErrorIs(t, err, errMeta, "weight %v", w)
 	}
+	m := meta{version: maxVersion + 1}
+	b, err := m.append(nil)
+	require.NoError(t, err)
+	_, err = parseMeta(b)
+	require.ErrorIs(t, err, errMeta, "a version after which there is no other")
 }
 
 // The longest that fits, and one byte more.

@@ -56,7 +56,11 @@ func (p Pace) set(c *memberlist.Config) {
 	c.ProbeInterval, c.ProbeTimeout = p.Probe, p.ProbeTimeout
 	c.SuspicionMult = p.Suspicion
 	c.GossipInterval, c.PushPullInterval = p.Gossip, p.Sync
-	c.GossipToTheDeadTime = p.Sync
+	c.GossipToTheDeadTime = 2 * p.refutable()
 	c.TCPTimeout = p.Timeout
-	c.DeadNodeReclaimTime = time.Nanosecond // who is dead may come back at another address at once
+	c.DeadNodeReclaimTime = time.Nanosecond // who is dead may come back at another address at once: see table.fresh
 }
+
+// refutable is how long a member that is dead may refute that without saying anything new of itself. It is safely
+// less than memberlist remembers the incarnation that died.
+func (p Pace) refutable() time.Duration { return p.Sync }

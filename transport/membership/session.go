@@ -26,15 +26,20 @@ const (
 type session struct {
 	m       *Members
 	process uint64
-	said    []byte // metadata as it is while this node is not leaving
 	pace    Pace
 	sockets *sockets
 	ring    *memberlist.Keyring // nil if plain; set under m.mu
 	list    *memberlist.Memberlist
 	group   sync.WaitGroup
 	wake    chan struct{} // there is something to tell; holds one
+	renew   chan struct{} // there is something to say; holds one
+	saying  sync.Mutex    // held while it is said, so that what is said later is newer
 
 	ready, over bool // guarded by m.mu
+}
+
+func newSession(m *Members) *session {
+	return &session{m: m, process: random(), pace: m.Pace.filled(), wake: make(chan struct{}, 1), renew: make(chan struct{}, 1)}
 }
 
 // start listens, and begins to answer.
@@ -88,6 +93,8 @@ func (s *session) run(ctx context.Context) error {
 	defer s.stop()
 	timer := time.NewTimer(s.pause())
 	defer timer.Stop()
+	renew := s.renew // nil for a Sync after it was heard
+	var again <-chan time.Time
 	for {
 		select {
 		case <-ctx.Done():
@@ -95,11 +102,24 @@ func (s *session) run(ctx context.Context) error {
 				return nil
 			}
 			return ctx.Err()
+		case <-renew:
+			s.group.Go(func() { _ = s.say(time.Millisecond) }) // nobody waits until it is heard
+			renew, again = nil, time.After(s.pace.Sync)
+			timer.Reset(min(s.pause(), alonePause)) // they may believe it now
+		case <-again:
+			renew, again = s.renew, nil
 		case <-timer.C:
 			s.search(ctx)
 			timer.Reset(s.pause())
 		}
 	}
+}
+
+// say has others told what this node says of itself now, and waits for that for so long.
+func (s *session) say(wait time.Duration) error {
+	s.saying.Lock()
+	defer s.saying.Unlock()
+	return s.list.UpdateNode(wait)
 }
 
 // leave tells the others that this node is gone, if it is to be, and reports whether.

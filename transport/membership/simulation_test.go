@@ -78,7 +78,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 		n.ring = first
 		for _, o := range w.nodes {
 			if o.up {
-				n.table.here(at(-1<<20), o.Member, o.process)
+				n.table.here(at(-1<<20), o.Member, origin{process: o.process})
 			}
 		}
 	}
@@ -110,7 +110,7 @@ func (w *world) notice(n *simulated) {
 		switch {
 		case o != n && w.now-n.notices[i] < n.delay[i]:
 		case n.reaches(o):
-			n.table.here(at(w.now), o.Member, o.process)
+			n.table.here(at(w.now), o.Member, origin{process: o.process})
 		default:
 			n.table.gone(at(w.now), o.ID)
 		}

@@ -119,52 +119,6 @@ func TestStreamsAreBounded(t *testing.T) {
 	require.Zero(t, s.taken)
 }
 
-// What is said is replayed by somebody who has no key: nobody joins, and who is gone does not come back by it.
-func TestReplayedPackets(t *testing.T) {
-	a, b := member(t, "a"), member(t, "b")
-	var mu sync.Mutex
-	var packets [][]byte
-	tape := &taped{note: func(p []byte) {
-		mu.Lock()
-		defer mu.Unlock()
-		if len(packets) < 1000 {
-			packets = append(packets, append([]byte(nil), p...))
-		}
-	}}
-	b.tap = func(t memberlist.NodeAwareTransport) memberlist.NodeAwareTransport {
-		tape.NodeAwareTransport = t
-		return tape
-	}
-	join(t, []*runner{a, b})
-	eventually(t, "b has said something", func() bool { mu.Lock(); defer mu.Unlock(); return len(packets) > 0 })
-	require.NoError(t, b.Leave(t.Context()))
-	b.kill()
-	eventually(t, "b has left", func() bool { return a.status("b") == Left })
-	udp, err := net.Dial("udp", a.gossip())
-	require.NoError(t, err)
-	defer udp.Close()
-	seen := a.Stats().Packets
-	mu.Lock()
-	defer mu.Unlock()
-	for _, p := range packets {
-		_, _ = udp.Write(append([]byte{244, 4, 't', 'e', 's', 't'}, p...))
-	}
-	eventually(t, "they have come", func() bool { return a.Stats().Packets > seen })
-	require.Equal(t, Left, a.status("b"))
-	require.Equal(t, Alive, a.status("a"))
-}
-
-// A taped transport has what it sends noted, as it is under the label.
-type taped struct {
-	memberlist.NodeAwareTransport
-	note func([]byte)
-}
-
-func (t *taped) WriteToAddress(b []byte, a memberlist.Address) (time.Time, error) {
-	t.note(b)
-	return t.NodeAwareTransport.WriteToAddress(b, a)
-}
-
 // Whatever comes by packets and connections from who has no key, nothing panics and nobody joins.
 func FuzzReceived(f *testing.F) {
 	m := member(nil, "a").Members

@@ -60,9 +60,13 @@ type table struct {
 	rows  map[transport.NodeID]*row
 }
 
+// An origin is which process says something, and how late.
+type origin struct{ process, version uint64 }
+
 type row struct {
 	Member
-	process uint64
+	origin        // of what it said last
+	rival  uint64 // the highest version of another process met under its name
 }
 
 // room reports whether there is a place for a member, which it makes if need be: of those that are gone the one that is
@@ -88,20 +92,39 @@ func older(a, b *row) bool {
 	return cmp.Or(a.Since.Compare(b.Since), cmp.Compare(a.ID, b.ID)) < 0
 }
 
-// here takes that a member takes part, and reports whether that is new.
-func (t *table) here(now time.Time, m Member, process uint64) bool {
+// fresh reports whether what a member says of itself may be taken. What is older than what it said last is late, or
+// replayed. What it said last may still be news: that somebody took it for dead wrongly. For a while after that
+// memberlist remembers which of its incarnations was given up, and tells later ones; after that the member has to
+// say something newer.
+func (t *table) fresh(now time.Time, m Member, from origin, refutable time.Duration) bool {
+	r := t.rows[m.ID]
+	switch {
+	case r == nil || from.version > r.version:
+		return true
+	case from != r.origin || m.Gossip != r.Gossip:
+		return false
+	}
+	return r.Status.Here() || now.Sub(r.Since) < refutable
+}
+
+// here takes that a member takes part. It reports whether that is new, and whether the member was gone for others
+// than itself: it has been the same process all the time, and had to say something newer to be believed.
+func (t *table) here(now time.Time, m Member, from origin) (changed, lost bool) {
 	if t.rows == nil {
 		t.rows = make(map[transport.NodeID]*row)
 	}
+	var rival uint64
 	if was := t.rows[m.ID]; was != nil {
-		m.Since = was.Since
-		if was.Member == m && was.process == process {
-			return false
+		m.Since, rival = was.Since, was.rival
+		lost = !was.Status.Here() && was.process == from.process && was.version < from.version
+		if was.Member == m && was.process == from.process {
+			was.origin = from
+			return false, false
 		}
 	}
 	m.Since = now
-	t.rows[m.ID] = &row{m, process}
-	return true
+	t.rows[m.ID] = &row{m, from, rival}
+	return true, lost
 }
 
 // gone takes that a member takes part no more, and reports whether that is new.
@@ -119,11 +142,15 @@ func (t *table) gone(now time.Time, id transport.NodeID) bool {
 	return true
 }
 
-// doubted takes that there are two of a name.
-func (t *table) doubted(now time.Time, id transport.NodeID) {
-	if r := t.rows[id]; r != nil {
-		r.Since = now
+// doubted takes that there is another process under the name of a member, and reports whether that is new: each
+// version of it counts once.
+func (t *table) doubted(now time.Time, id transport.NodeID, version uint64) bool {
+	r := t.rows[id]
+	if r == nil || version <= max(r.version, r.rival) {
+		return false
 	}
+	r.rival, r.Since = version, now
+	return true
 }
 
 func (t *table) member(id transport.NodeID) (Member, bool) {
