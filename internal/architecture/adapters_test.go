@@ -18,7 +18,7 @@ var adapters = map[string][]string{
 	"quorum/prometheus":          {"quorum", "quorum/handoff", "antientropy"},
 	"transport/benchmark":        {}, // tests alone, likewise
 	"transport/grpctransport":    {"transport", "transport/internal/carry"},
-	"transport/membership":       {"transport", "quorum/ring"},
+	"transport/membership":       {"transport", "transport/internal/crowd", "quorum/ring"},
 	"transport/natstransport":    {"transport", "transport/internal/carry"},
 	"transport/otel":             {"transport", "transport/intercept"},
 	"transport/prometheus":       {"transport/intercept", "transport/tcp"},

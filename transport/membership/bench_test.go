@@ -8,7 +8,7 @@ import (
 	"github.com/eventual-go/eventual/transport"
 )
 
-func crowd(n int) (m *Members, members []ring.Member) {
+func many(n int) (m *Members, members []ring.Member) {
 	m = &Members{Self: "0"}
 	m.table.limit = MaxMembers
 	for i := range n {
@@ -21,7 +21,7 @@ func crowd(n int) (m *Members, members []ring.Member) {
 
 func BenchmarkPeers(b *testing.B) {
 	for _, n := range []int{10, 1000} {
-		m, _ := crowd(n)
+		m, _ := many(n)
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			for b.Loop() {
 				m.Peers()
@@ -33,7 +33,7 @@ func BenchmarkPeers(b *testing.B) {
 // A look at members of whom nobody comes or goes.
 func BenchmarkPlan(b *testing.B) {
 	for _, n := range []int{10, 100} {
-		m, members := crowd(n)
+		m, members := many(n)
 		r, err := ring.New(ring.Config{Members: members})
 		if err != nil {
 			b.Fatal(err)

@@ -74,12 +74,20 @@
 //     Run returns a [*transport.TooLargeError] otherwise.
 //   - A node knows [MaxMembers], itself included; those that are gone are forgotten when there is no place left, the
 //     longest gone first.
-//   - Of what comes in without a key nothing is believed. Packets have up to 4 KiB, and 2,048 of them wait. Connections
-//     that come in are 128 at most, 16 from one address, and end within Pace.Timeout; of each 4 MiB are read. Garbage
-//     costs its decryption, at each key.
+//   - Of what comes in without a key nothing is believed, or shown to memberlist. Packets have up to 4 KiB, and 2,048 of
+//     them wait. Connections that come in are 128 at most: if there are more, the oldest one has to go of the address,
+//     or network of IPv6, that has most of them; so many from few addresses do not keep others out. They end within
+//     Pace.Timeout, and bring one message of up to 5 MiB, for which memory is taken as it comes in, up to three times
+//     of that. Garbage costs its decryption, at each key. Stats counts all of it.
+//   - What is decrypted is looked at before memberlist sees it: that everything is there which it claims to have, so
+//     that it costs a few times of what it weighs; and messages that no member sends are dropped, among them all that
+//     are compressed, or nested.
 //   - Packets and connections may be recorded and replayed by who has no key: see below.
-//   - Who has a key is trusted: it may join, say that others are gone, and make memberlist work or fail. So is
-//     everybody who can reach the ports, if Plain is set.
+//   - Who has a key is trusted: it may join, under any name that is not alive, say that others are gone, and by numbers
+//     without sense keep them from being believed again until they are started anew under another name; fill the places
+//     of [MaxMembers]; and have members send packets to addresses that are none of a member. It should not be able to
+//     end a process, or to have it take up memory without bound. So is everybody who can reach the ports, if Plain is
+//     set.
 //   - Each member sends a probe every Probe, news to three others every Gossip while there is some, and all it knows
 //     to one other every Sync, some 150 bytes a member.
 //
@@ -112,7 +120,8 @@
 //
 // # Wire compatibility
 //
-// Messages are those of memberlist, protocol 2, not compressed, encrypted by AES-GCM. Metadata is version 1, pinned
+// Messages and packets are those of memberlist, protocol 2, with a label, not compressed, encrypted by AES-GCM: version 1
+// of that alone. The one message that a connection brings each way has its length before it, also in Plain. Metadata is version 1, pinned
 // by a test: 1 byte version, 1 byte flags, 8 bytes that differ from process to process, 8 bytes version, 8 bytes weight, and three
 // names after their lengths. What follows is for later versions, and skipped; a member with another version is
 // refused, and told of. Exchanges of all that is known end with claims, version 1: of those that are gone or in doubt,

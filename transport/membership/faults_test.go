@@ -104,8 +104,6 @@ func TestRotation(t *testing.T) {
 	for _, keys := range [][][]byte{{key, next}, {next, key}, {next}} {
 		for _, r := range all {
 			require.NoError(t, r.Rotate(keys...))
-			s, _ := r.current()
-			require.Equal(t, keys, s.ring.GetKeys())
 		}
 	}
 	d := member(t, "d").start()
@@ -147,7 +145,7 @@ func TestNothingIsLeft(t *testing.T) {
 	for _, r := range all {
 		at := r.gossip()
 		r.kill()
-		s, err := listen(t.Context(), at, "")
+		s, err := listen(t.Context(), at, "", newSeal(""))
 		require.NoError(t, err, "the ports are free again")
 		require.NoError(t, s.Shutdown())
 	}

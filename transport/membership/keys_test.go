@@ -10,26 +10,6 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// From any keys to any others: those are there and no others, and the first is used.
-func TestRekey(t *testing.T) {
-	named := func(names string) (out [][]byte) {
-		for _, n := range names {
-			out = append(out, bytes.Repeat([]byte{byte(n)}, 16))
-		}
-		return out
-	}
-	lists := []string{"a", "b", "ab", "ba", "abc", "cab", "bca", "cb", "ca", "d", "dcba"}
-	for _, before := range lists {
-		for _, after := range lists {
-			ring, err := memberlist.NewKeyring(named(before), named(before)[0])
-			require.NoError(t, err)
-			require.NoError(t, rekey(ring, named(after)))
-			require.ElementsMatch(t, named(after), ring.GetKeys(), "from %s to %s", before, after)
-			require.Equal(t, named(after)[0], ring.GetPrimaryKey())
-		}
-	}
-}
-
 func TestLogLines(t *testing.T) {
 	var out bytes.Buffer
 	l := logger(slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug,

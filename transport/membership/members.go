@@ -151,6 +151,11 @@ func (m *Members) begin(s *session) error {
 	if !m.copied {
 		m.copied, m.keys = true, cloneKeys(m.Keys)
 	}
+	if !m.Plain {
+		if err := s.seal.rekey(m.keys); err != nil {
+			return err
+		}
+	}
 	m.session, m.leaving, m.table = s, false, table{limit: MaxMembers}
 	m.outdo(0)
 	return nil
@@ -230,10 +235,10 @@ func (m *Members) Rotate(keys ...[]byte) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.copied, m.keys = true, cloneKeys(keys)
-	if m.session == nil || m.session.ring == nil {
+	if m.session == nil {
 		return nil
 	}
-	return rekey(m.session.ring, m.keys)
+	return m.session.seal.rekey(m.keys)
 }
 
 // All returns the members, by ID, this node and those that are gone among them. Before Run there are none;
@@ -304,6 +309,7 @@ type Stats struct {
 
 	Packets, Oversized     uint64 // that came in; those dropped for their length
 	Streams, StreamsDenied uint64 // connections that came in; those closed because there were too many
+	Garbled                uint64 // packets and connections dropped as they were under no key, of no member, or malformed
 }
 
 // Stats returns what there is to know at this moment.

@@ -27,8 +27,8 @@ type session struct {
 	m       *Members
 	process uint64
 	pace    Pace
+	seal    *seal
 	sockets *sockets
-	ring    *memberlist.Keyring // nil if plain; set under m.mu
 	list    *memberlist.Memberlist
 	group   sync.WaitGroup
 	wake    chan struct{} // there is something to tell; holds one
@@ -39,20 +39,17 @@ type session struct {
 }
 
 func newSession(m *Members) *session {
-	return &session{m: m, process: random(), pace: m.Pace.filled(), wake: make(chan struct{}, 1), renew: make(chan struct{}, 1)}
+	return &session{m: m, process: random(), pace: m.Pace.filled(), seal: newSeal(m.Cluster),
+		wake: make(chan struct{}, 1), renew: make(chan struct{}, 1)}
 }
 
 // start listens, and begins to answer.
 func (s *session) start(ctx context.Context) (err error) {
 	m := s.m
-	if s.sockets, err = listen(ctx, m.Listen, m.Advertise); err != nil {
+	if s.sockets, err = listen(ctx, m.Listen, m.Advertise, s.seal); err != nil {
 		return err
 	}
-	config, err := s.config()
-	if err == nil {
-		s.list, err = memberlist.Create(config)
-	}
-	if err != nil {
+	if s.list, err = memberlist.Create(s.config()); err != nil {
 		return errors.Join(fmt.Errorf("membership: %w", err), s.sockets.Shutdown())
 	}
 	return nil
@@ -60,28 +57,24 @@ func (s *session) start(ctx context.Context) (err error) {
 
 // config is that of memberlist. It logs to Log alone, and its metrics go where go-metrics has them go, which is
 // nowhere unless a program says otherwise.
-func (s *session) config() (*memberlist.Config, error) {
+//
+// It knows of no cluster and no keys, as it is shown what is of this cluster and decrypted: see seal.
+func (s *session) config() *memberlist.Config {
 	c := memberlist.DefaultLANConfig()
-	c.Name, c.Label = string(s.m.Self), s.m.Cluster
+	c.Name = string(s.m.Self)
 	c.Logger = logger(s.m.Log)
 	c.Transport = s.sockets
 	if s.m.tap != nil {
 		c.Transport = s.m.tap(s.sockets)
 	}
 	c.BindPort = int(s.sockets.advertise.Port())
-	c.EnableCompression = false // messages are small, and what is not inflated cannot burst
+	c.EnableCompression = false // messages are small, and what is compressed is refused
+	c.UDPBufferSize -= s.seal.overhead()
 	c.DelegateProtocolMin, c.DelegateProtocolMax, c.DelegateProtocolVersion = metaVersion, metaVersion, metaVersion
 	d := delegate{s}
 	c.Delegate, c.Events, c.Conflict, c.Merge, c.Alive = d, d, d, d, d
 	s.pace.set(c)
-	if s.m.Plain {
-		return c, nil
-	}
-	s.m.mu.Lock()
-	defer s.m.mu.Unlock()
-	ring, err := memberlist.NewKeyring(cloneKeys(s.m.keys), s.m.keys[0])
-	s.ring, c.Keyring = ring, ring
-	return c, err
+	return c
 }
 
 // run tells what happens, and looks for members that are lost, until ctx ends.
@@ -155,7 +148,8 @@ func (s *session) traffic(out *Stats) {
 	out.Packets += c.packets.Load()
 	out.Oversized += c.oversized.Load()
 	out.Streams += c.streams.Load()
-	out.StreamsDenied += c.refused.Load()
+	out.StreamsDenied += c.denied.Load()
+	out.Garbled += c.garbled.Load()
 }
 
 func (s *session) nudge() {
@@ -325,11 +319,9 @@ func seedError(seed string, err error) error {
 	if _, rest, ok := strings.Cut(reason, "failed to join "); ok {
 		_, reason, _ = strings.Cut(rest, ": ")
 	}
-	switch {
-	case reason == io.EOF.Error():
-		reason = "it closed the connection: it is of another cluster, or refuses this node"
-	case strings.Contains(reason, "crypt"): // also by what it says of this node
-		reason = "it has other keys, or one of the two is plain: " + reason
+	if reason == io.EOF.Error() || strings.Contains(reason, "connection reset") {
+		reason = "it closed the connection: it is of another cluster, has other keys, is plain and this node is not or the " +
+			"other way round, or refuses this node"
 	}
 	return &SeedError{Addr: seed, Reason: reason}
 }

@@ -1,6 +1,7 @@
 package membership
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,21 +14,23 @@ import (
 	"github.com/hashicorp/memberlist"
 
 	"github.com/eventual-go/eventual/transport"
+	"github.com/eventual-go/eventual/transport/internal/crowd"
 )
 
 const (
-	maxPacket     = 4 << 10 // those of memberlist have at most 1400 bytes
-	maxStream     = 4 << 20 // read of one connection: MaxMembers with the longest names
-	maxStreams    = 128     // connections accepted at a time
-	maxHostStream = 16      // of them, from one address
-	bindAttempts  = 10
+	maxPacket    = 4 << 10 // those of memberlist have at most 1400 bytes
+	maxStream    = 5 << 20 // of one connection: MaxMembers with the longest names
+	maxStreams   = 128     // connections accepted at a time
+	bindAttempts = 10
 )
 
 // sockets are one UDP and one TCP port of the same number. They bound what comes in before anybody has proved to
-// have a key, and close what is open when they are shut down.
+// have a key, show memberlist nothing but what is sealed and well-formed, and close what is open when they are shut
+// down.
 type sockets struct {
 	tcp       *net.TCPListener
 	udp       *net.UDPConn
+	seal      *seal
 	advertise netip.AddrPort
 	packets   chan *memberlist.Packet
 	streams   chan net.Conn
@@ -40,22 +43,21 @@ type sockets struct {
 	mu     sync.Mutex
 	closed bool
 	conns  map[*stream]struct{}
-	hosts  map[netip.Addr]int // connections accepted, by where they come from
-	taken  int                // all of them
+	taken  crowd.Crowd[string, *stream] // connections accepted, by where they come from
 }
 
-type traffic struct{ packets, oversized, streams, refused atomic.Uint64 }
+type traffic struct{ packets, oversized, garbled, streams, denied atomic.Uint64 }
 
 // listen opens both ports. Who shuts it down owns the two goroutines.
-func listen(ctx context.Context, addr, advertise string) (*sockets, error) {
+func listen(ctx context.Context, addr, advertise string, seal *seal) (*sockets, error) {
 	tcp, udp, err := bind(ctx, addr)
 	if err != nil {
 		return nil, err
 	}
 	s := &sockets{
-		tcp: tcp, udp: udp,
-		packets: make(chan *memberlist.Packet), streams: make(chan net.Conn),
-		conns: make(map[*stream]struct{}), hosts: make(map[netip.Addr]int),
+		tcp: tcp, udp: udp, seal: seal,
+		packets: make(chan *memberlist.Packet), streams: make(chan net.Conn), conns: make(map[*stream]struct{}),
+		taken: crowd.Crowd[string, *stream]{Limit: maxStreams},
 	}
 	if s.advertise, err = advertised(ctx, tcp, advertise); err != nil {
 		return nil, errors.Join(err, tcp.Close(), udp.Close())
@@ -143,7 +145,7 @@ func (s *sockets) StreamCh() <-chan net.Conn           { return s.streams }
 func (s *sockets) WriteTo(b []byte, addr string) (time.Time, error) {
 	at, err := netip.ParseAddrPort(addr)
 	if err == nil {
-		_, err = s.udp.WriteToUDPAddrPort(b, at)
+		_, err = s.udp.WriteToUDPAddrPort(s.seal.packet(b), at)
 	}
 	return time.Now(), err
 }
@@ -162,15 +164,18 @@ func (s *sockets) DialTimeout(addr string, timeout time.Duration) (net.Conn, err
 	if err != nil {
 		return nil, err
 	}
-	c := &stream{Conn: conn, s: s, left: maxStream}
-	if !s.add(c) {
+	c := &stream{Conn: conn, s: s}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
 		conn.Close()
 		return nil, transport.ErrClosed
 	}
+	s.conns[c] = struct{}{}
 	return c, nil
 }
 
-// receive hands on packets, each in bytes of its own.
+// receive hands on packets.
 func (s *sockets) receive() {
 	buf := make([]byte, maxPacket+1)
 	for {
@@ -185,12 +190,23 @@ func (s *sockets) receive() {
 			continue
 		}
 		s.counts.packets.Add(1)
-		p := &memberlist.Packet{Buf: append([]byte(nil), buf[:n]...), From: net.UDPAddrFromAddrPort(from), Timestamp: time.Now()}
-		select {
-		case s.packets <- p:
-		case <-s.ctx.Done():
-			return
-		}
+		s.packet(bytes.Clone(buf[:n]), from)
+	}
+}
+
+// packet hands one on whose bytes are its own.
+func (s *sockets) packet(b []byte, from netip.AddrPort) {
+	msg, err := s.seal.openPacket(b)
+	if err == nil {
+		err = inspectPacket(msg)
+	}
+	if err != nil {
+		s.counts.garbled.Add(1)
+		return
+	}
+	select {
+	case s.packets <- &memberlist.Packet{Buf: msg, From: net.UDPAddrFromAddrPort(from), Timestamp: time.Now()}:
+	case <-s.ctx.Done():
 	}
 }
 
@@ -219,15 +235,20 @@ func (s *sockets) pause() {
 	}
 }
 
-// hand gives a connection to memberlist, which closes it, unless there are too many.
-func (s *sockets) hand(conn *net.TCPConn) {
-	c := &stream{Conn: conn, s: s, left: maxStream, host: conn.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap()}
-	if !s.add(c) {
-		s.counts.refused.Add(1)
+// hand gives a connection to memberlist, which closes it. If that makes too many, the oldest one has to go of where
+// most of them come from.
+func (s *sockets) hand(conn net.Conn) {
+	c := &stream{Conn: conn, s: s, accepted: true, origin: crowd.Origin(conn.RemoteAddr())}
+	out, ok := s.enter(c)
+	if !ok {
 		conn.Close()
 		return
 	}
 	s.counts.streams.Add(1)
+	if out != nil {
+		s.counts.denied.Add(1)
+		out.Close()
+	}
 	select {
 	case s.streams <- c:
 	case <-s.ctx.Done():
@@ -235,26 +256,20 @@ func (s *sockets) hand(conn *net.TCPConn) {
 	}
 }
 
-// add counts a connection, of which there must not be too many.
-func (s *sockets) add(c *stream) bool {
+// enter takes in a connection that was accepted, and returns which one has to go for it, if any; unless all have to.
+func (s *sockets) enter(c *stream) (out *stream, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		return false
-	}
-	if c.host.IsValid() {
-		if s.taken >= maxStreams || s.hosts[c.host] >= maxHostStream {
-			return false
-		}
-		s.taken++
-		s.hosts[c.host]++
-		s.inbound.Add(1)
+		return nil, false
 	}
 	s.conns[c] = struct{}{}
-	return true
+	s.inbound.Add(1)
+	out, _ = s.taken.Enter(c.origin, c)
+	return out, true
 }
 
-// remove follows add, once.
+// remove takes a connection off, which may be done twice.
 func (s *sockets) remove(c *stream) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -262,14 +277,10 @@ func (s *sockets) remove(c *stream) {
 		return
 	}
 	delete(s.conns, c)
-	if !c.host.IsValid() {
-		return
+	if c.accepted {
+		s.taken.Leave(c.origin, c)
+		s.inbound.Done()
 	}
-	s.taken--
-	if s.hosts[c.host]--; s.hosts[c.host] == 0 {
-		delete(s.hosts, c.host)
-	}
-	s.inbound.Done()
 }
 
 // Shutdown closes all, and returns when what was accepted is not served any more.
@@ -286,37 +297,4 @@ func (s *sockets) Shutdown() error {
 	s.group.Wait()
 	s.inbound.Wait()
 	return nil
-}
-
-// A stream is one connection, of which not more than so much is read.
-type stream struct {
-	net.Conn
-	s    *sockets
-	host netip.Addr // of the other side, where that has dialled
-	left int        // for who reads, of whom there is one
-}
-
-var errStream = &transport.TooLargeError{What: "state of a member", Limit: maxStream, Size: maxStream + 1}
-
-func (c *stream) Read(b []byte) (int, error) {
-	if c.left <= 0 {
-		return 0, errStream
-	}
-	n, err := c.Conn.Read(b[:min(len(b), c.left)])
-	c.left -= n
-	return n, err
-}
-
-// Write closes a connection that was dialled if it fails: memberlist forgets to, where it writes the label.
-func (c *stream) Write(b []byte) (int, error) {
-	n, err := c.Conn.Write(b)
-	if err != nil && !c.host.IsValid() {
-		c.Close()
-	}
-	return n, err
-}
-
-func (c *stream) Close() error {
-	defer c.s.remove(c)
-	return c.Conn.Close()
 }
