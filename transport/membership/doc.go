@@ -77,8 +77,8 @@
 //   - Of what comes in without a key nothing is believed, or shown to memberlist. Packets have up to 4 KiB, and 2,048 of
 //     them wait. Connections that come in are 128 at most: if there are more, the oldest one has to go of the address,
 //     or network of IPv6, that has most of them; so many from few addresses do not keep others out. They end within
-//     Pace.Timeout, and bring one message of up to 5 MiB, for which memory is taken as it comes in, up to three times
-//     of that. Garbage costs its decryption, at each key. Stats counts all of it.
+//     Pace.Timeout, and bring one message of up to 5 MiB; if they have brought more than 64 MiB together, the one with
+//     the most has to go, likewise. Memory is taken as bytes come in, two or three for each. Garbage costs its decryption, at each key. Stats counts all of it.
 //   - What is decrypted is looked at before memberlist sees it: that everything is there which it claims to have, so
 //     that it costs a few times of what it weighs; and messages that no member sends are dropped, among them all that
 //     are compressed, or nested.

@@ -18,9 +18,10 @@ import (
 )
 
 const (
-	maxPacket    = 4 << 10 // those of memberlist have at most 1400 bytes
-	maxStream    = 5 << 20 // of one connection: MaxMembers with the longest names
-	maxStreams   = 128     // connections accepted at a time
+	maxPacket    = 4 << 10  // those of memberlist have at most 1400 bytes
+	maxStream    = 5 << 20  // of one connection: MaxMembers with the longest names
+	maxStreams   = 128      // connections accepted at a time
+	maxHeld      = 64 << 20 // of all of them
 	bindAttempts = 10
 )
 
@@ -44,6 +45,7 @@ type sockets struct {
 	closed bool
 	conns  map[*stream]struct{}
 	taken  crowd.Crowd[string, *stream] // connections accepted, by where they come from
+	held   int                          // bytes that they have brought
 }
 
 type traffic struct{ packets, oversized, garbled, streams, denied atomic.Uint64 }
@@ -279,6 +281,8 @@ func (s *sockets) remove(c *stream) {
 	delete(s.conns, c)
 	if c.accepted {
 		s.taken.Leave(c.origin, c)
+		s.held -= c.held
+		c.held = 0
 		s.inbound.Done()
 	}
 }

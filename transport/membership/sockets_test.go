@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"runtime"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/memberlist"
 	"github.com/stretchr/testify/require"
@@ -55,6 +56,44 @@ func TestSilentConnectionsMakeRoom(t *testing.T) {
 	require.Greater(t, a.Stats().StreamsDenied, uint64(attempts-maxStreams), "they had to make room")
 	require.LessOrEqual(t, held(), maxStreams+1) // one that is dialled
 	eventually(t, "silent ones are given up", func() bool { return held() <= 2 })
+}
+
+// Many connections from few addresses that bring most of a long message, and then nothing, do not take up memory
+// without bound, nor keep others out.
+func TestUnfinishedMessagesAreBounded(t *testing.T) {
+	a := member(t, "a")
+	a.Pace.Timeout = time.Minute
+	a.start()
+	s, _ := a.current()
+	held := func() (all, sum int) {
+		s.sockets.mu.Lock()
+		defer s.sockets.mu.Unlock()
+		for c := range s.sockets.conns {
+			sum += c.held
+		}
+		return s.sockets.held, sum
+	}
+	const each = maxStream / 2
+	claim := append(s.seal.stream(nil)[:len(s.seal.label)+1], 0, 0x4f, 0xff, 0xff)
+	claim = append(claim, make([]byte, each)...)
+	n := maxHeld/each + 8
+	for i := range n {
+		c := from(t, fmt.Sprintf("127.0.0.%d", 9+i%4), a.gossip())
+		_, _ = c.Write(claim)
+		eventually(t, "it is read, or closed", func() bool {
+			all, _ := held()
+			return all > min(i+1, maxHeld/each-1)*each
+		})
+	}
+	eventually(t, "some had to go", func() bool { return a.Stats().StreamsDenied >= 8 })
+	all, sum := held()
+	require.LessOrEqual(t, all, maxHeld)
+	require.Equal(t, sum, all)
+
+	b := member(t, "b")
+	b.Listen = "127.0.0.2:0"
+	b.start()
+	require.NoError(t, b.Join(t.Context(), a.gossip()))
 }
 
 // Ten thousand connections that come and go leave nothing.

@@ -2,6 +2,7 @@ package membership
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"io"
 	"net"
@@ -18,6 +19,8 @@ type stream struct {
 	in    *bytes.Reader // what has come; nil before it is read
 	err   error         // why there is none
 	wrote bool
+
+	held int // bytes that have come, if it was accepted; guarded by s.mu
 }
 
 var errSecond = errors.New("membership: a second message on a connection")
@@ -34,18 +37,69 @@ func (c *stream) Read(b []byte) (int, error) {
 }
 
 func (c *stream) receive() error {
-	msg, err := c.s.seal.readStream(c.Conn)
+	msg, err := c.s.seal.readStream(counted{c})
 	if err == nil {
 		err = inspectStream(msg)
 	}
 	if err != nil {
-		if _, ok := errors.AsType[net.Error](err); !ok && err != io.EOF {
+		if _, ok := errors.AsType[net.Error](err); !ok && err != io.EOF && err != net.ErrClosed {
 			c.s.counts.garbled.Add(1)
 		}
 		return err
 	}
 	c.in = bytes.NewReader(msg)
 	return nil
+}
+
+// counted is a stream as it comes in.
+type counted struct{ *stream }
+
+func (c counted) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if c.accepted && !c.s.hold(c.stream, n) {
+		return 0, net.ErrClosed
+	}
+	return n, err
+}
+
+// hold counts bytes that a connection has brought, until it is closed. If all of them have brought too many, the one with
+// the most is closed of where most of them come from; it reports whether that is another one.
+func (s *sockets) hold(c *stream, n int) bool {
+	out := s.charge(c, n)
+	if out == nil {
+		return true
+	}
+	s.counts.denied.Add(1)
+	out.Close()
+	return out != c
+}
+
+// charge returns the connection that has to go, if any.
+func (s *sockets) charge(c *stream, n int) (out *stream) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, there := s.conns[c]; !there {
+		return nil // it is closed, and reads no more
+	}
+	c.held += n
+	if s.held += n; s.held <= maxHeld {
+		return nil
+	}
+	return s.largest()
+}
+
+// largest needs s.mu.
+func (s *sockets) largest() (out *stream) {
+	sums := make(map[string]int)
+	for c := range s.taken.All() {
+		sums[c.origin] += c.held
+	}
+	for c := range s.taken.All() {
+		if out == nil || cmp.Or(sums[c.origin]-sums[out.origin], c.held-out.held) > 0 {
+			out = c
+		}
+	}
+	return out
 }
 
 func (c *stream) Write(msg []byte) (int, error) {
