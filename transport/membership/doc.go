@@ -101,11 +101,15 @@
 // is taken at once. So replays bring nobody back, and move nobody; each version of another process under a name is
 // told as a conflict once.
 //
+// That a member is suspected or dead has an incarnation, which begins with the time in seconds: what was said of an
+// earlier process has no effect on the one of now, and what was said of that, and refuted, none either.
+//
 // What replays still can do: a node that never knew the member, was started again since, or has forgotten it for want
 // of places (of [MaxMembers], the longest gone first) takes it in, finds it dead after some probes, and remembers that.
-// That a member is suspected or dead has no version but an incarnation, which begins anew with its process: where it is
-// higher than what the process of now has reached, a replay has it suspected, or dead until it refutes that, which takes
-// it beyond; so each one counts at most once a process. Who also keeps packets from arriving can do what that does.
+// Where a clock is set back by more than a process has lived, an old suspicion or death of its predecessor counts until
+// it is refuted, which takes it beyond. A request to probe has a member send some packets, and an answer to a probe of
+// long ago may be taken for one of now, if it has the same number. Who also keeps packets from arriving can do what
+// that does.
 //
 // # Concurrency
 //

@@ -26,6 +26,8 @@ func TestSuspicionIsRefuted(t *testing.T) {
 	b.Pace, c.Pace = a.Pace, a.Pace
 	walls := []*wall{walled(a), walled(c)}
 	join(t, []*runner{a, b, c})
+	eventually(t, "b has come after its predecessors", func() bool { return heard.count("Refuting a suspect message") > 0 })
+	before := heard.count("Refuting a suspect message")
 	for _, w := range walls {
 		w.set(true, b)
 	}
@@ -34,7 +36,7 @@ func TestSuspicionIsRefuted(t *testing.T) {
 	for _, w := range walls {
 		w.set(false, b)
 	}
-	eventually(t, "b has refuted it", func() bool { return heard.contains("Refuting a suspect message") })
+	eventually(t, "b has refuted it", func() bool { return heard.count("Refuting a suspect message") > before })
 	require.Equal(t, []Status{Alive}, a.heard("b"))
 	require.Equal(t, []Status{Alive}, c.heard("b"))
 	require.True(t, said.contains("level=INFO"))
@@ -51,10 +53,12 @@ func (l *lockedBuffer) Write(b []byte) (int, error) {
 	return l.b.Write(b)
 }
 
-func (l *lockedBuffer) contains(s string) bool {
+func (l *lockedBuffer) contains(s string) bool { return l.count(s) > 0 }
+
+func (l *lockedBuffer) count(s string) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return strings.Contains(l.b.String(), s)
+	return strings.Count(l.b.String(), s)
 }
 
 // Two sides that were apart for so long that each has given up the other find each other again.

@@ -3,10 +3,13 @@ package membership
 import (
 	"bytes"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/hashicorp/go-msgpack/v2/codec"
 	"github.com/stretchr/testify/require"
+
+	"github.com/eventual-go/eventual/transport"
 )
 
 // packed returns a value as memberlist encodes it.
@@ -42,7 +45,7 @@ func TestInspection(t *testing.T) {
 	ack := append([]byte{msgAck}, packed(t, fieldsOf{"SeqNo": uint32(1 << 31), "Payload": nil})...)
 	alive := append([]byte{msgAlive}, someMember(t)...)
 	checked := []byte{msgChecked, 1, 2, 3, 4}
-	for _, b := range [][]byte{ack, alive, compound(ack, alive, ack), append(checked, compound(ack, alive)...)} {
+	for _, b := range [][]byte{ack, alive, suspicion(1<<31, "b"), suspicion(0, transport.NodeID(strings.Repeat("x", 255))), compound(ack, alive, ack), append(checked, compound(ack, alive)...)} {
 		require.NoError(t, inspectPacket(b))
 		require.ErrorIs(t, inspectPacket(append(bytes.Clone(b), 0)), errMessage)
 		for i := range b {

@@ -297,7 +297,7 @@ type Stats struct {
 	Alive, Leaving, Left, Dead int // members, this node included
 
 	// Health is 0 if this node answers and is answered in time, and more the less that is so, up to 7. Then
-	// it gives others longer before it suspects them (Lifeguard: Dadgar, Phillips, Currey, 2018).
+	// it gives others longer before it suspects them (Lifeguard: Dadgar, Phillips, Currey, 2018). It begins with 1.
 	Health int
 
 	Joins     uint64 // attempts to meet a seed, or a member that is dead

@@ -2,7 +2,9 @@ package membership
 
 import (
 	"bytes"
+	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"sync"
 	"testing"
@@ -205,5 +207,47 @@ func TestReplays(t *testing.T) {
 			return a.Stats().Conflicts > 0
 		})
 		revived(t, w, member(t, "c").start())
+	})
+}
+
+// That a member was dead, or suspected, in a process that had refuted it often, is of no use against the process of
+// now.
+func TestReplayedDeaths(t *testing.T) {
+	a, b := member(t, "a").start(), member(t, "b")
+	var heard lockedBuffer
+	b.Log = slog.New(slog.NewTextHandler(&heard, nil))
+	b.start()
+	eventually(t, "b has come after its predecessors", func() bool { return heard.contains("Refuting a suspect message (from: b)") })
+	require.NoError(t, b.Join(t.Context(), a.gossip()))
+	eventually(t, "they meet", func() bool { return a.status("b") == Alive })
+	s, _ := a.current()
+	udp, err := net.Dial("udp", a.gossip())
+	require.NoError(t, err)
+	defer udp.Close()
+	send := func(kind byte, fields fieldsOf) {
+		_, _ = udp.Write(s.seal.packet(append([]byte{kind}, packed(t, fields)...)))
+	}
+	dead := func(incarnation uint32) {
+		send(msgDead, fieldsOf{"Incarnation": incarnation, "Node": "b", "From": "c"})
+	}
+	before, _ := a.find("b")
+	for i := range 20 {
+		dead(1 << 20)
+		name := fmt.Sprint("x", i)
+		said := meta{cluster: "test", version: 1}
+		b, err := said.append(nil)
+		require.NoError(t, err)
+		eventually(t, "another message is taken, sent after it", func() bool {
+			send(msgAlive, fieldsOf{"Incarnation": 1, "Node": name, "Addr": []byte{127, 0, 0, 9}, "Port": 9, "Meta": b, "Vsn": []byte{1, 5, 2, 1, 1, 1}})
+			_, known := a.find(transport.NodeID(name))
+			return known
+		})
+	}
+	after, _ := a.find("b")
+	require.Equal(t, before, after)
+	dead(1 << 31)
+	eventually(t, "it would have done harm", func() bool {
+		m, _ := a.find("b")
+		return m.Status == Alive && m.Since.After(before.Since)
 	})
 }

@@ -2,6 +2,7 @@ package membership
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -52,7 +53,21 @@ func (s *session) start(ctx context.Context) (err error) {
 	if s.list, err = memberlist.Create(s.config()); err != nil {
 		return errors.Join(fmt.Errorf("membership: %w", err), s.sockets.Shutdown())
 	}
+	s.sockets.deliver(suspicion(uint32(time.Now().Unix()), s.m.Self), s.sockets.advertise)
 	return nil
+}
+
+// suspicion is a message that a member is suspected, in an incarnation. memberlist begins with the first one, and
+// refutes this by a later one. So a process comes after its predecessors, and a record of what was said of them, that
+// they were suspected or dead, is of no use against it.
+func suspicion(incarnation uint32, id transport.NodeID) []byte {
+	b := append([]byte{msgSuspect, 0x83}, "\xabIncarnation\xce"...)
+	b = binary.BigEndian.AppendUint32(b, incarnation)
+	for _, field := range []string{"\xa4Node", "\xa4From"} {
+		b = append(append(b, field...), 0xda, 0, byte(len(id)))
+		b = append(b, id...)
+	}
+	return b
 }
 
 // config is that of memberlist. It logs to Log alone, and its metrics go where go-metrics has them go, which is

@@ -206,6 +206,10 @@ func (s *sockets) packet(b []byte, from netip.AddrPort) {
 		s.counts.garbled.Add(1)
 		return
 	}
+	s.deliver(msg, from)
+}
+
+func (s *sockets) deliver(msg []byte, from netip.AddrPort) {
 	select {
 	case s.packets <- &memberlist.Packet{Buf: msg, From: net.UDPAddrFromAddrPort(from), Timestamp: time.Now()}:
 	case <-s.ctx.Done():
