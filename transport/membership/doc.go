@@ -78,7 +78,8 @@
 //     them wait. Connections that come in are 128 at most: if there are more, the oldest one has to go of the address,
 //     or network of IPv6, that has most of them; so many from few addresses do not keep others out. They end within
 //     Pace.Timeout, and bring one message of up to 5 MiB; if they have brought more than 64 MiB together, the one with
-//     the most has to go, likewise. Memory is taken as bytes come in, two or three for each. Garbage costs its decryption, at each key. Stats counts all of it.
+//     the most has to go, likewise. Memory is taken as bytes come in, two or three for each. Garbage costs its
+//     decryption, at each key. Stats counts all of it.
 //   - What is decrypted is looked at before memberlist sees it: that everything is there which it claims to have, so
 //     that it costs a few times of what it weighs; and messages that no member sends are dropped, among them all that
 //     are compressed, or nested.
@@ -124,17 +125,20 @@
 //
 // # Wire compatibility
 //
-// Messages and packets are those of memberlist, protocol 2, with a label, not compressed, encrypted by AES-GCM: version 1
-// of that alone. The one message that a connection brings each way has its length before it, also in Plain. Metadata is version 1, pinned
-// by a test: 1 byte version, 1 byte flags, 8 bytes that differ from process to process, 8 bytes version, 8 bytes weight, and three
-// names after their lengths. What follows is for later versions, and skipped; a member with another version is
-// refused, and told of. Exchanges of all that is known end with claims, version 1: of those that are gone or in doubt,
-// 8 bytes version, and the name after its length.
+// Messages and packets are those of memberlist, protocol 2, with a label, not compressed, encrypted by AES-GCM in
+// version 1 of what memberlist has for that, and not in version 0. The one message that a connection brings each way has
+// its length before it, also in Plain. Metadata is version 1, pinned by a test: 1 byte version, 1 byte flags, 8 bytes
+// that differ from process to process, 8 bytes how new it is, 8 bytes weight, and three names after their lengths. What
+// follows is for later versions, and skipped; a member with another version is refused, and told of. Exchanges of all
+// that is known end with claims, version 1: for each member that is gone or in doubt 8 bytes how new it has to be what
+// it says, and its name after its length.
 //
 // memberlist counts by go-metrics, into the sink that a program sets there, which is none by default.
 //
 // # Testing
 //
-// Members gossip over loopback, are killed, cut off, moved and doubled. Policies are tested by tables, and by worlds of
-// nodes that crash, freeze, leave and are cut off, from seeds. Whole nodes over TCP have a ring follow them.
+// Members gossip over loopback, are killed, cut off, moved and doubled. All that went to one is recorded and replayed.
+// What comes in is fuzzed, under a key and without, and the look at it compared with the decoder that memberlist has.
+// Policies are tested by tables, and by worlds of nodes that crash, freeze, leave and are cut off, from seeds. Whole
+// nodes over TCP have a ring follow them.
 package membership

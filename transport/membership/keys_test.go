@@ -18,7 +18,8 @@ func TestLogLines(t *testing.T) {
 				return slog.Attr{}
 			}
 			return a
-		}})))
+		}})), false)
+	l.Print("[WARN] memberlist: Binding to public address without encryption!")
 	for _, level := range []string{"[DEBUG] memberlist: ", "[INFO] memberlist: ", "[WARN] ", "[ERR] memberlist: ", "[ERROR] memberlist: ", "Err: "} {
 		l.Print(level, "text")
 	}
@@ -29,7 +30,7 @@ level=ERROR msg=text
 level=ERROR msg=text
 level=INFO msg="Err: text"
 `, out.String())
-	logger(nil).Print("nobody hears this")
+	logger(nil, false).Print("nobody hears this")
 }
 
 func TestErrorsSayWhat(t *testing.T) {

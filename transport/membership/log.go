@@ -9,15 +9,18 @@ import (
 )
 
 // logger has what memberlist logs go to l; if that is nil, nowhere.
-func logger(l *slog.Logger) *log.Logger {
+func logger(l *slog.Logger, plain bool) *log.Logger {
 	if l == nil {
 		return log.New(io.Discard, "", 0)
 	}
-	return log.New(lines{l}, "", 0)
+	return log.New(lines{l, plain}, "", 0)
 }
 
 // lines are log lines of memberlist, which begin with their level in brackets.
-type lines struct{ log *slog.Logger }
+type lines struct {
+	log   *slog.Logger
+	plain bool
+}
 
 var levels = []struct {
 	prefix string
@@ -36,6 +39,9 @@ func (w lines) Write(b []byte) (int, error) {
 		}
 	}
 	text = bytes.TrimPrefix(text, []byte("memberlist: "))
+	if !w.plain && bytes.Contains(text, []byte("without encryption")) {
+		return len(b), nil // it does not know of it
+	}
 	w.log.Log(context.Background(), level, string(text))
 	return len(b), nil
 }

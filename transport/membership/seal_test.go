@@ -133,7 +133,7 @@ func TestPacketsAreThoseOfMemberlist(t *testing.T) {
 	require.NoError(t, err)
 	var packet []byte
 	c := memberlist.DefaultLANConfig()
-	c.Name, c.Label, c.SecretKey, c.EnableCompression, c.Logger = "x", "c", key, false, logger(nil)
+	c.Name, c.Label, c.SecretKey, c.EnableCompression, c.Logger = "x", "c", key, false, logger(nil, true)
 	c.Transport = &taped{raw, func(b []byte) { packet = bytes.Clone(b) }}
 	list, err := memberlist.Create(c)
 	require.NoError(t, err)

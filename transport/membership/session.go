@@ -77,7 +77,7 @@ func suspicion(incarnation uint32, id transport.NodeID) []byte {
 func (s *session) config() *memberlist.Config {
 	c := memberlist.DefaultLANConfig()
 	c.Name = string(s.m.Self)
-	c.Logger = logger(s.m.Log)
+	c.Logger = logger(s.m.Log, s.m.Plain)
 	c.Transport = s.sockets
 	if s.m.tap != nil {
 		c.Transport = s.m.tap(s.sockets)

@@ -213,6 +213,8 @@ func FuzzDelegate(f *testing.F) {
 			d.NotifyConflict(n, n)
 		case 3:
 			_ = d.NotifyMerge([]*memberlist.Node{n, n})
+			d.MergeRemoteState(meta, false)
+			d.MergeRemoteState(d.LocalState(false), false)
 		}
 		m.news()
 		if len(m.All()) > 10 {
