@@ -110,6 +110,13 @@ func (w *wiretap) replay(t *testing.T, to *runner) {
 	}
 }
 
+// halves returns the packets that were recorded alone, and the connections alone.
+func (w *wiretap) halves() (packets, connections *wiretap) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return &wiretap{recorded: w.recorded}, &wiretap{streams: w.streams}
+}
+
 // has reports whether packets and connections were recorded.
 func (w *wiretap) has() bool {
 	w.mu.Lock()
@@ -179,7 +186,9 @@ func TestReplays(t *testing.T) {
 			refused(t, w, a)
 			a.forget("b")
 			revived(t, w, a)
-			revived(t, w, member(t, "c").start())
+			packets, connections := w.halves()
+			revived(t, packets, member(t, "c").start())
+			revived(t, connections, member(t, "d").start())
 		})
 	}
 	t.Run("moved", func(t *testing.T) {
