@@ -30,12 +30,14 @@ func from(t *testing.T, host, to string) net.Conn {
 
 // Connections that say nothing, from few addresses and far more than there is room for, make room for those of others.
 func TestSilentConnectionsMakeRoom(t *testing.T) {
-	a := member(t, "a").start()
+	a := member(t, "a")
+	a.Pace.Timeout = time.Minute // so that none of them ends by itself, however slow the machine is
+	a.start()
 	s, _ := a.current()
 	held := func() int {
 		s.sockets.mu.Lock()
 		defer s.sockets.mu.Unlock()
-		return len(s.sockets.conns)
+		return s.sockets.taken.Len()
 	}
 	attempts := 1000
 	for i := range attempts {
@@ -54,8 +56,7 @@ func TestSilentConnectionsMakeRoom(t *testing.T) {
 		require.NoError(t, b.Join(t.Context(), a.gossip()))
 	}
 	require.Greater(t, a.Stats().StreamsDenied, uint64(attempts-maxStreams), "they had to make room")
-	require.LessOrEqual(t, held(), maxStreams+1) // one that is dialled
-	eventually(t, "silent ones are given up", func() bool { return held() <= 2 })
+	require.LessOrEqual(t, held(), maxStreams)
 }
 
 // Many connections from few addresses that bring most of a long message, and then nothing, do not take up memory
@@ -96,9 +97,10 @@ func TestUnfinishedMessagesAreBounded(t *testing.T) {
 	require.NoError(t, b.Join(t.Context(), a.gossip()))
 }
 
-// Ten thousand connections that come and go leave nothing.
+// Ten thousand connections that come and go leave nothing, nor does one that says nothing.
 func TestConnectionsThatComeAndGo(t *testing.T) {
 	a := member(t, "a").start()
+	from(t, "127.0.0.9", a.gossip())
 	attempts := 10_000
 	if testing.Short() {
 		attempts = 500
