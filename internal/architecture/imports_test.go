@@ -28,7 +28,7 @@ var allowed = map[string][]string{
 	"merkle":                  {"internal/wire", "internal/planted"},
 	"transport":               {"internal/wire"},
 	"transport/faults":        {"transport"},
-	"transport/mem":           {"transport", "transport/faults"},
+	"transport/mem":           {"transport", "transport/faults", "transport/internal/carry"},
 	"transport/identity":      {"transport"},
 	"transport/tcp":           {"transport", "transport/identity", "transport/internal/crowd"},
 	"transport/httptransport": {"transport", "transport/internal/carry"},

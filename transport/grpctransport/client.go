@@ -63,9 +63,9 @@ func (c *Client) Call(ctx context.Context, to transport.NodeID, method string, r
 	})
 }
 
-// Close ends the calls under way and all later ones with transport.ErrClosed, and
-// returns when the last has returned. The connections stay. It returns nil, also when
-// called again.
+// Close ends the calls under way, which may have run, with transport.ErrUnreachable,
+// has all later ones fail with transport.ErrClosed, and returns when the last has
+// returned. The connections stay. It returns nil, also when called again.
 func (c *Client) Close() error {
 	c.calls.Close()
 	return nil

@@ -27,14 +27,27 @@
 // interceptor, have proved. Who answers is for the credentials of the Client's
 // connection to prove.
 //
+// Package transport/identity does both by certificates that name a node and its cluster,
+// as transport/tcp uses them: identity.Server and identity.Client are the configs of TLS
+// for credentials.NewTLS, which let nobody in but nodes of the cluster, identity.Peer and
+// identity.Check say which. The example of Server has it all. A name of a host in a
+// certificate proves neither a node nor its cluster: the same authority may have issued
+// others like it.
+//
 // # Bounds
 //
 // Messages are bounded by MaxMessage both ways, calls being served by MaxCalls:
 // further ones are refused at once with ResourceExhausted, and are
-// transport.ErrUnreachable to the caller. Before that, gRPC has the requests in
-// memory: set grpc.MaxRecvMsgSize, grpc.MaxConcurrentStreams (which is not bounded if
-// not set), grpc.MaxHeaderListSize (16 MiB if not set), grpc.ConnectionTimeout and
-// grpc.KeepaliveParams, and bound the connections by the listener.
+// transport.ErrUnreachable to the caller. A node gets no more places than it leaves
+// free for others: alone it has half, of two that take all they get each has a third.
+// That is by the names of nodes, so where there is no Peer, one who makes up names gets
+// all.
+//
+// Before that, gRPC has the requests in memory, and after it the responses, for as long
+// as the caller does not take them: set grpc.MaxRecvMsgSize, grpc.MaxConcurrentStreams
+// (which is not bounded if not set), grpc.MaxHeaderListSize (16 MiB if not set),
+// grpc.ConnectionTimeout and grpc.KeepaliveParams (which ends connections of which
+// nothing is read), and bound the connections by the listener.
 //
 // # Concurrency
 //
@@ -54,7 +67,7 @@
 // Version 1: the unary method Call of service eventual.transport.v1.Node, from
 // google.protobuf.BytesValue to the same, so that no generated code, codec or
 // descriptor is registered. Metadata: eventual-version (1), -cluster, -from, -to,
-// -method (those escaped as in a path of a URL) and -limit (bytes of a response that
+// -method (those escaped as in a path of a URL, and no more than must be) and -limit (bytes of a response that
 // the caller takes). The trailer eventual-status says that a status is the node's:
 // "failed" with eventual-code, when the handler returned an error, whose text is the
 // status' message and whose code UNIMPLEMENTED (unknown method), RESOURCE_EXHAUSTED

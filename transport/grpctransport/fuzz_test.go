@@ -39,7 +39,7 @@ func FuzzServer(f *testing.F) {
 			require.True(t, served)
 			require.Equal(t, string(req), string(out.Value))
 		}
-		require.True(t, s.room.Enter(1))
+		require.True(t, s.calls.Take("c", 1, 1, 1))
 	})
 }
 

@@ -45,10 +45,11 @@ type Server struct {
 	MaxMessage int
 
 	// MaxCalls is how many calls may be running at a time, of all nodes together.
-	// Further ones are refused. If zero, 1024.
+	// Further ones are refused, and so are those of a node that has as many as are left
+	// for others: alone, one gets half. If zero, 1024.
 	MaxCalls int
 
-	room carry.Room
+	calls carry.Room
 }
 
 // Register offers the service eventual.transport.v1.Node, once for each gRPC server
@@ -97,10 +98,10 @@ func (s *Server) call(ctx context.Context, in *wrapperspb.BytesValue) (*wrappers
 	if limit := s.maxMessage(); len(in.Value) > limit {
 		return nil, tooLarge(ctx, statusRequestTooLarge, limit, len(in.Value))
 	}
-	if !s.room.Enter(cmp.Or(max(s.MaxCalls, 0), 1024)) {
+	if !s.calls.Take(q.from, 1, 1, cmp.Or(max(s.MaxCalls, 0), 1024)) {
 		return nil, refuse(ctx, codes.ResourceExhausted, "too many calls at a time")
 	}
-	defer s.room.Leave()
+	defer s.calls.Give(q.from, 1)
 	resp, err := carry.Serve(ctx, s.Handler, q.from, q.method, in.Value)
 	if err != nil {
 		return nil, failed(ctx, transport.NewRemoteError(q.method, err))

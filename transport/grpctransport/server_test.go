@@ -82,11 +82,16 @@ func TestRefusals(t *testing.T) {
 		"another cluster": {func(md metadata.MD) { md.Set("eventual-cluster", "x") }, codes.FailedPrecondition},
 		"another node":    {func(md metadata.MD) { md.Set("eventual-to", "c") }, codes.FailedPrecondition},
 		"no name":         {func(md metadata.MD) { md.Set("eventual-from", "") }, codes.InvalidArgument},
-		"repeated":        {func(md metadata.MD) { md.Append("eventual-from", "c") }, codes.InvalidArgument},
+		"two names":       {func(md metadata.MD) { md.Set("eventual-from", "a,c") }, codes.InvalidArgument},
+		"other escape":    {func(md metadata.MD) { md.Set("eventual-from", "%61") }, codes.InvalidArgument},
 		"escape":          {func(md metadata.MD) { md.Set("eventual-method", "%zz") }, codes.InvalidArgument},
 		"limit":           {func(md metadata.MD) { md.Set("eventual-limit", "4294967296") }, codes.InvalidArgument},
 	} {
 		require.Equal(t, c.code, say(c.change), name)
+	}
+	for _, key := range []string{"version", "cluster", "from", "to", "method", "limit"} {
+		repeat := func(md metadata.MD) { md.Append("eventual-"+key, md.Get("eventual-" + key)[0]) }
+		require.Equal(t, codes.InvalidArgument, say(repeat), "repeated %s", key)
 	}
 }
 

@@ -16,17 +16,24 @@ func (c *Client) answer(resp *http.Response, q *head) ([]byte, error) {
 	if r.Err != nil || r.One(headerVersion) != version {
 		return nil, other(resp, q.to, &StatusError{Text: excerpt(resp.Body)})
 	}
-	switch status {
-	case statusOK:
+	switch (said{resp.StatusCode, status}) {
+	case said{http.StatusOK, statusOK}:
 		return c.response(resp, q)
-	case statusFailed:
+	case said{http.StatusOK, statusFailed}:
 		return nil, failure(resp, q)
-	case statusRequestTooLarge:
+	case said{http.StatusRequestEntityTooLarge, statusRequestTooLarge}:
 		return nil, tooLarge(&r, q, "request", q.length)
-	case statusResponseTooLarge:
+	case said{http.StatusOK, statusResponseTooLarge}:
 		return nil, tooLarge(&r, q, "response", r.Number(headerSize))
 	}
-	return nil, other(resp, q.to, &StatusError{Refused: true, Text: excerpt(resp.Body)})
+	return nil, other(resp, q.to, &StatusError{Refused: status == statusRefused, Text: excerpt(resp.Body)})
+}
+
+// said is what an answer is, by HTTP and by the node: where they differ, somebody in
+// between has changed it.
+type said struct {
+	code   int
+	status string
 }
 
 // other returns an answer that is not that of the call.

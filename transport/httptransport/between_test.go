@@ -97,7 +97,15 @@ func TestMangledAnswers(t *testing.T) {
 		"no limit": func(w http.ResponseWriter) { w.Header().Set("Eventual-Status", "response-too-large") },
 		"twice":    func(w http.ResponseWriter) { w.Header().Add("Eventual-Length", "3"); _, _ = w.Write([]byte("1234")) },
 		"version":  func(w http.ResponseWriter) { w.Header().Set("Eventual-Version", "2"); _, _ = w.Write([]byte("1234")) },
-		"status":   func(w http.ResponseWriter) { w.Header().Set("Eventual-Status", "fine"); _, _ = w.Write([]byte("1234")) },
+		"error of a proxy": func(w http.ResponseWriter) {
+			w.WriteHeader(http.StatusBadGateway)
+			_, _ = w.Write([]byte("1234"))
+		},
+		"partial": func(w http.ResponseWriter) {
+			w.WriteHeader(http.StatusPartialContent)
+			_, _ = w.Write([]byte("1234"))
+		},
+		"status": func(w http.ResponseWriter) { w.Header().Set("Eventual-Status", "fine"); _, _ = w.Write([]byte("1234")) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -3,6 +3,7 @@ package httptransport
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -41,6 +42,13 @@ type Client struct {
 	// keeps them for 90 seconds, and over HTTP/2 notices within 20 that nobody is there.
 	HTTP *http.Client
 
+	// Check says whether who is connected to is the node that is called, by what TLS has
+	// proved, which is nil without TLS. It is asked for each call, before its request is
+	// sent; the headers may be on their way. Its error is kept within that of the call,
+	// which is transport.ErrUnreachable. If nil, whoever TLS lets answer at the URL is
+	// taken for the node.
+	Check func(to transport.NodeID, state *tls.ConnectionState) error
+
 	// MaxMessage is the most bytes that a request or a response may have, at most 1
 	// GiB. If zero, 4 MiB. Between Client and Handler the smaller limit holds.
 	MaxMessage int
@@ -51,7 +59,10 @@ type Client struct {
 	own    *http.Transport // nil if HTTP was given
 }
 
-var errSelf = errors.New("httptransport: Self must have 1 to 255 bytes, and Cluster no more")
+var (
+	errSelf = errors.New("httptransport: Self must have 1 to 255 bytes, and Cluster no more")
+	errURL  = errors.New("its URL is malformed or names no host") // and is not told: there may be a password in it
+)
 
 // Call calls method of another node, or of this one. See [transport.Caller].
 func (c *Client) Call(ctx context.Context, to transport.NodeID, method string, req []byte) ([]byte, error) {
@@ -66,9 +77,10 @@ func (c *Client) Call(ctx context.Context, to transport.NodeID, method string, r
 	})
 }
 
-// Close ends the calls under way and all later ones with transport.ErrClosed, and
-// returns when the last has returned. Idle connections of a given HTTP stay. It
-// returns nil, also when called again.
+// Close ends the calls under way, which may have run, with transport.ErrUnreachable,
+// has all later ones fail with transport.ErrClosed, and returns when the last has
+// returned. Idle connections of a given HTTP stay. It returns nil, also when called
+// again.
 func (c *Client) Close() error {
 	c.calls.Close()
 	c.once.Do(c.start)
@@ -85,15 +97,21 @@ func (c *Client) call(ctx context.Context, to transport.NodeID, method string, r
 	}
 	body := &payload{data: req}
 	defer body.end()
+	ctx, proof := c.prove(ctx, to, body)
 	r := c.request(ctx, at, body)
 	q := head{c.Cluster, c.Self, to, method, carry.Left(ctx), len(req), c.maxMessage()}
 	q.write(r.Header)
 	c.once.Do(c.start)
 	resp, err := c.client.Do(r)
+	if err == nil {
+		defer resp.Body.Close()
+	}
+	if failed := proof.failed(resp); failed != nil {
+		return nil, carry.Unreachable(to, failed)
+	}
 	if err != nil {
 		return nil, carry.Unreachable(to, err)
 	}
-	defer resp.Body.Close()
 	return c.answer(resp, &q)
 }
 
@@ -108,8 +126,8 @@ func (c *Client) resolve(ctx context.Context, to transport.NodeID) (*url.URL, er
 		return nil, fmt.Errorf("%w: no URL of %q", transport.ErrUnreachable, to)
 	}
 	u, err := url.Parse(at)
-	if err != nil {
-		return nil, carry.Unreachable(to, err)
+	if err != nil || u.Host == "" {
+		return nil, carry.Unreachable(to, errURL)
 	}
 	return u, nil
 }

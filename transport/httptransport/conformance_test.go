@@ -2,8 +2,9 @@ package httptransport_test
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -16,6 +17,8 @@ import (
 
 	"github.com/eventual-go/eventual/transport"
 	"github.com/eventual-go/eventual/transport/httptransport"
+	"github.com/eventual-go/eventual/transport/identity"
+	"github.com/eventual-go/eventual/transport/internal/authority"
 	"github.com/eventual-go/eventual/transport/transporttest"
 )
 
@@ -39,46 +42,64 @@ var ways = map[string]way{
 
 // A cluster has a server for each node, with the Handler under a path.
 type cluster struct {
-	t   *testing.T
-	way way
+	t     *testing.T
+	way   way
+	ca    *authority.Authority // if there is TLS
+	limit int
 
 	mu    sync.Mutex
 	urls  map[transport.NodeID]string
 	nodes map[transport.NodeID]*node
 }
 
+// A proving cluster has nodes that show certificates.
+type proving struct{ *cluster }
+
+func (p proving) Pose(id, as transport.NodeID, h transport.Handler) transport.Caller {
+	return p.start(id, as, h)
+}
+
 type node struct {
 	*httptransport.Client
 	server *http.Server
 	pool   *http.Transport
+	valve  transporttest.Valve
 	done   chan struct{}
 }
 
-func newCluster(t *testing.T, w way) *cluster {
+func newCluster(t *testing.T, w way) transporttest.Network {
 	c := &cluster{t: t, way: w, urls: map[transport.NodeID]string{}, nodes: map[transport.NodeID]*node{}}
 	t.Cleanup(func() {
 		for _, n := range c.nodes {
 			n.Close()
 		}
 	})
+	if w.tls {
+		c.ca = authority.New(t)
+		return proving{c}
+	}
 	return c
 }
 
 func (c *cluster) Start(id transport.NodeID, h transport.Handler) transport.Caller {
-	n := c.serve(&httptransport.Handler{Self: id, Cluster: "test cluster", Handler: h, MaxMessage: c.MaxMessage()})
-	n.Client = &httptransport.Client{Self: id, Cluster: "test cluster", Resolve: c.resolve, MaxMessage: c.MaxMessage(), HTTP: &http.Client{Transport: n.pool}}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.nodes[id] = n
-	return n
+	return c.start(id, id, h)
 }
 
-// serve mounts a handler, and says where.
-func (c *cluster) serve(h *httptransport.Handler) *node {
+// start starts a node that has the certificate of id, and says that it is as.
+func (c *cluster) start(id, as transport.NodeID, h transport.Handler) transport.Caller {
+	own := &httptransport.Handler{Self: as, Cluster: "blue", Handler: h, MaxMessage: c.MaxMessage(), MaxCalls: c.limit}
+	n := &node{pool: &http.Transport{Protocols: new(http.Protocols), MaxIdleConnsPerHost: 100}, done: make(chan struct{})}
+	n.Client = &httptransport.Client{Self: as, Cluster: "blue", Resolve: c.resolve, MaxMessage: c.MaxMessage(), HTTP: &http.Client{Transport: n.pool}}
+	n.pool.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := new(net.Dialer).DialContext(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		return n.valve.Conn(conn), nil
+	}
 	mux := http.NewServeMux()
-	mux.Handle("/nodes/", h)
-	n := &node{server: &http.Server{Handler: mux, Protocols: new(http.Protocols)}, done: make(chan struct{})}
-	n.pool = &http.Transport{Protocols: new(http.Protocols), MaxIdleConnsPerHost: 100}
+	mux.Handle("/nodes/", own)
+	n.server = &http.Server{Handler: mux, Protocols: new(http.Protocols), ErrorLog: log.New(io.Discard, "", 0)}
 	c.way.protocols(n.server.Protocols)
 	c.way.protocols(n.pool.Protocols)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -87,8 +108,9 @@ func (c *cluster) serve(h *httptransport.Handler) *node {
 	serve := n.server.Serve
 	if c.way.tls {
 		at = "https://" + ln.Addr().String()
-		n.server.TLSConfig = serverTLS()
-		n.pool.TLSClientConfig = &tls.Config{InsecureSkipVerify: true}
+		p := shows(c.ca, "blue", id)
+		own.Peer, n.Check = certified, is
+		n.server.TLSConfig, n.pool.TLSClientConfig = identity.Server("blue", p.credentials), identity.Client("blue", p.credentials)
 		serve = func(ln net.Listener) error { return n.server.ServeTLS(ln, "", "") }
 	}
 	go func() {
@@ -101,16 +123,11 @@ func (c *cluster) serve(h *httptransport.Handler) *node {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.urls[h.Self] = at
+	if old := c.nodes[as]; old != nil {
+		c.t.Cleanup(func() { old.Close() })
+	}
+	c.urls[as], c.nodes[as] = at, n
 	return n
-}
-
-// serverTLS has the certificate that net/http/httptest makes.
-func serverTLS() *tls.Config {
-	s := httptest.NewUnstartedServer(nil)
-	s.StartTLS()
-	defer s.Close()
-	return &tls.Config{Certificates: s.TLS.Certificates}
 }
 
 // proxy mounts what is at a URL elsewhere, by a proxy.
@@ -147,6 +164,10 @@ func (c *cluster) Leave(id transport.NodeID) {
 	require.NoError(c.t, c.nodes[id].server.Shutdown(context.Background()))
 	c.nodes[id].Close()
 }
+
+func (c *cluster) Limit(calls int) { c.limit = calls }
+
+func (c *cluster) Stall(id transport.NodeID) { c.nodes[id].valve.Shut() }
 
 func (c *cluster) MaxMessage() int { return 1 << 20 }
 

@@ -39,21 +39,35 @@
 // another node's, are refused, whatever else is true. That is against mistakes: it
 // proves nothing, since anyone who reaches the Handler can say anything. Proof is
 // the server's: have [Handler.Peer] return the node whose certificate or token the
-// middleware has checked. The Client takes the word of the server that the URL
-// leads to, so that, too, is for TLS to prove. A request cannot be made by a page in
-// a browser of another origin, since it needs headers that those may not send.
+// middleware has checked, and [Client.Check] say whether the server is the node that the
+// URL is said to lead to.
+//
+// Package transport/identity does both by certificates that name a node and its cluster,
+// as transport/tcp uses them: identity.Server and identity.Client are the configs of TLS,
+// which let nobody in but nodes of the cluster, identity.Peer and identity.Check say
+// which. The example of Handler has it all. A name of a host in a certificate proves
+// neither a node nor its cluster: the same authority may have issued others like it.
+//
+// A request cannot be made by a page in a browser of another origin, since it needs
+// headers that those may not send.
 //
 // # Bounds
 //
 // No length is believed: memory is spent on what has arrived, in both directions.
-// A Handler has at most MaxBytes of requests in memory, and serves MaxCalls at a
-// time; what is beyond either is refused at once, with status 503, and is
-// transport.ErrUnreachable to the caller. Peer is asked before anything of the request
-// is read, so strangers take no room. A request that does not arrive within
-// TransferTimeout is given up, and so is a response that is not taken. How many
+// A Handler has at most MaxBytes of requests in memory and as many of responses, and
+// serves MaxCalls at a time; what is beyond any of these is refused at once, with status
+// 503, and is transport.ErrUnreachable to the caller. Of each, a node gets no more than
+// it leaves free for others: alone it has half, of two that take all they get each has a
+// third. That is by the names of nodes, so where there is no Peer, one who makes up names
+// gets all. Peer is asked before anything of the request is read, so strangers take no room.
+//
+// A request that does not arrive within TransferTimeout is given up, and so is a response
+// that is not taken: until then it has its place and its room. How many
 // connections there are, and how long they may take to say anything, is the
 // server's to bound: set ReadHeaderTimeout and IdleTimeout, and for HTTP/2
-// HTTP2Config.MaxConcurrentStreams. The headers of a call have at most 5 KiB.
+// HTTP2Config.MaxConcurrentStreams and WriteByteTimeout (without which a connection of
+// which nothing is read at all is never given up). The headers of a call have at most 5
+// KiB.
 //
 // A Client holds a response of at most MaxMessage for each call, and of any other
 // answer the first 512 bytes. The headers of an answer are its transport's to bound
@@ -77,7 +91,7 @@
 //
 // Version 1. A call is a POST of the request to the URL of the node, with the headers
 // Eventual-Version (1), -Cluster, -From, -To, -Method (those escaped as in a path of a
-// URL), -Length (bytes of the request), -Limit (bytes of a response that the caller takes), and, with a
+// URL, and no more than must be), -Length (bytes of the request), -Limit (bytes of a response that the caller takes), and, with a
 // deadline, -Timeout (µs left). The answer has Eventual-Version, -Length and -Status:
 // "ok" with the response, and "failed" with the text of an error and its -Code, both
 // with status 200; "response-too-large" with -Limit and -Size, also 200;

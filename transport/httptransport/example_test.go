@@ -3,13 +3,14 @@ package httptransport_test
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"time"
 
 	"github.com/eventual-go/eventual/transport"
 	"github.com/eventual-go/eventual/transport/httptransport"
+	"github.com/eventual-go/eventual/transport/identity"
 )
 
 func Example() {
@@ -34,26 +35,36 @@ func Example() {
 	// Output: hi to you too, a <nil>
 }
 
-// A node is who the certificate of its client says, by the one name in it. The
-// server asks for certificates, and checks them.
-func ExampleHandler_peer() {
-	h := &httptransport.Handler{Self: "b", Peer: func(r *http.Request) (transport.NodeID, error) {
-		if r.TLS == nil || len(r.TLS.VerifiedChains) == 0 {
-			return "", errors.New("no certificate")
-		}
-		names := r.TLS.VerifiedChains[0][0].DNSNames
-		if len(names) != 1 {
-			return "", errors.New("not the certificate of a node")
-		}
-		return transport.NodeID(names[0]), nil
-	}}
-	server := http.Server{
-		Handler: h,
-		TLSConfig: &tls.Config{
-			MinVersion: tls.VersionTLS13,
-			ClientAuth: tls.RequireAndVerifyClientCert, // by the authorities in ClientCAs
+// With certificates that name nodes: who calls is who is in the certificate, of this
+// cluster and no other, and so is who answers. The files may be replaced at any time.
+func ExampleHandler() {
+	const cluster = "example"
+	files := &identity.Files{Cert: "b.crt", Key: "b.key", CA: "cluster.crt"}
+	server := &http.Server{
+		Addr:      ":8443",
+		TLSConfig: identity.Server(cluster, files.Credentials),
+		Handler: &httptransport.Handler{Self: "b", Cluster: cluster, Peer: func(r *http.Request) (transport.NodeID, error) {
+			return identity.Peer(r.TLS, cluster)
+		}},
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: 250, WriteByteTimeout: time.Minute},
+	}
+	client := &httptransport.Client{
+		Self:    "b",
+		Cluster: cluster,
+		Peers:   map[transport.NodeID]string{"a": "https://a.example:8443/"},
+		HTTP: &http.Client{Transport: &http.Transport{
+			TLSClientConfig:   identity.Client(cluster, files.Credentials),
+			ForceAttemptHTTP2: true,
+		}},
+		Check: func(to transport.NodeID, state *tls.ConnectionState) error {
+			if state == nil {
+				return identity.ErrUnverified
+			}
+			return identity.Check(state.PeerCertificates[0], cluster, to)
 		},
 	}
-	fmt.Println(server.TLSConfig.ClientAuth)
-	// Output: RequireAndVerifyClientCert
+	defer client.Close()
+	fmt.Println(server.ListenAndServeTLS("", ""))
 }

@@ -61,8 +61,9 @@ func FuzzHandler(f *testing.F) {
 		w := httptest.NewRecorder()
 		own.ServeHTTP(w, r)
 		require.Equal(t, served, w.Header().Get(headerStatus) == statusOK)
-		require.True(t, own.room.Enter(1))
-		require.True(t, own.room.Take(300, 300))
+		require.True(t, own.calls.Take("c", 1, 1, 1))
+		require.True(t, own.requests.Take("c", 300, 300, 300))
+		require.True(t, own.responses.Take("c", 300, 300, 300))
 	})
 }
 

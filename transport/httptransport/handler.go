@@ -40,22 +40,25 @@ type Handler struct {
 	// GiB. If zero, 4 MiB. Between Client and Handler the smaller limit holds.
 	MaxMessage int
 
-	// MaxCalls is how many calls may be running at a time, of all nodes together.
-	// Further ones are refused. If zero, 1024.
+	// MaxCalls is how many calls may be running, or being answered, at a time, of all
+	// nodes together. Further ones are refused, and so are those of a node that has as
+	// many as are left for others: alone, one gets half. If zero, 1024.
 	MaxCalls int
 
 	// MaxBytes is how many bytes of requests may be in memory at a time, also those
-	// that have not arrived whole. A request beyond it is refused. If zero, 16 times
+	// that have not arrived whole, and again how many of responses that have not been
+	// taken. What is beyond it is refused, a response after the call has run. Of what is
+	// more than MaxMessage a node has no more than is left for others. If zero, 16 times
 	// MaxMessage.
 	MaxBytes int
 
 	// TransferTimeout is how long a request may take to arrive, and a response to be
-	// taken. For calls it stands in for the server's ReadTimeout and WriteTimeout, which
-	// would end long ones. It works where middleware lets http.ResponseController
-	// through. If zero, one minute.
+	// taken; then the connection, or the stream of HTTP/2, is closed. For calls it stands
+	// in for the server's ReadTimeout and WriteTimeout, which would end long ones. It works
+	// where middleware lets http.ResponseController through. If zero, one minute.
 	TransferTimeout time.Duration
 
-	room carry.Room
+	calls, requests, responses carry.Room
 }
 
 // buffers are used again for other requests, if they are small.
@@ -75,16 +78,16 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}()
 	req, ok := a.receive(&q, *buf)
-	defer a.release()
+	defer a.release(q.from)
 	*buf = req
 	if !ok {
 		return
 	}
-	if !h.room.Enter(h.maxCalls()) {
+	if !h.calls.Take(q.from, 1, 1, h.maxCalls()) {
 		a.refuse(http.StatusServiceUnavailable, "too many calls at a time")
 		return
 	}
-	defer h.room.Leave()
+	defer h.calls.Give(q.from, 1)
 	ctx, cancel := carry.WithLeft(r.Context(), q.timeout)
 	defer cancel()
 	resp, err := carry.Serve(ctx, h.Handler, q.from, q.method, req)

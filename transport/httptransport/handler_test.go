@@ -46,7 +46,8 @@ func TestRefusals(t *testing.T) {
 		"another node":     {func(r *http.Request) { r.Header.Set("Eventual-To", "c") }, 421},
 		"no name":          {func(r *http.Request) { r.Header.Set("Eventual-From", "") }, 400},
 		"long name":        {func(r *http.Request) { r.Header.Set("Eventual-From", strings.Repeat("x", 256)) }, 400},
-		"repeated":         {func(r *http.Request) { r.Header.Add("Eventual-From", "c") }, 400},
+		"two names":        {func(r *http.Request) { r.Header.Set("Eventual-From", "a,c") }, 400},
+		"other escape":     {func(r *http.Request) { r.Header.Set("Eventual-From", "%61") }, 400},
 		"escape":           {func(r *http.Request) { r.Header.Set("Eventual-Method", "%zz") }, 400},
 		"claims 4 GiB":     {func(r *http.Request) { r.Header.Set("Eventual-Length", "4294967296") }, 400},
 		"claims 1 GiB":     {func(r *http.Request) { r.Header.Set("Eventual-Length", "1073741824") }, 413},
@@ -61,6 +62,15 @@ func TestRefusals(t *testing.T) {
 			require.Equal(t, c.status, resp.StatusCode)
 			require.NotEqual(t, "ok", resp.Header.Get("Eventual-Status"))
 		})
+	}
+	for _, key := range []string{"Version", "Cluster", "From", "To", "Method", "Length", "Limit", "Timeout"} {
+		r := post(strings.NewReader("abc"))
+		r.Header.Add("Eventual-Timeout", "1000000000")
+		require.Equal(t, 200, answerOf(newHandler(), r.Clone(t.Context())).StatusCode)
+		r = post(strings.NewReader("abc"))
+		r.Header.Add("Eventual-Timeout", "1000000000")
+		r.Header.Add("Eventual-"+key, r.Header.Get("Eventual-"+key))
+		require.Equal(t, 400, answerOf(newHandler(), r).StatusCode, "repeated %s", key)
 	}
 	require.Equal(t, 200, answerOf(newHandler(), post(strings.NewReader("abc"))).StatusCode)
 	require.Equal(t, 421, answerOf(new(httptransport.Handler), post(strings.NewReader("abc"))).StatusCode)
@@ -108,10 +118,12 @@ func TestRoomIsBounded(t *testing.T) {
 		return req, nil
 	})}
 	c := serve(t, h)
+	other := &httptransport.Client{Self: "c", Peers: c.Peers}
+	defer other.Close()
 	done := make(chan error, 2)
-	for range 2 {
+	for _, from := range []*httptransport.Client{c, other} {
 		go func() {
-			_, err := try(t, c, nil)
+			_, err := try(t, from, nil)
 			done <- err
 		}()
 		<-started
@@ -184,6 +196,13 @@ func TestSelfMustBeSet(t *testing.T) {
 	for _, to := range []transport.NodeID{"b", "c"} {
 		_, err = c.Call(t.Context(), to, "m", nil)
 		require.ErrorIs(t, err, transport.ErrUnreachable)
+	}
+	for _, at := range []string{"https://me:secret@b:port", "https://me:%secret@b", "https:/me:secret@b", "https:me:secret@b", "me:secret@b:1", "https://me:secret@127.0.0.1:1"} {
+		c = &httptransport.Client{Self: "a", Peers: map[transport.NodeID]string{"b": at}}
+		_, err = c.Call(t.Context(), "b", "m", nil)
+		require.ErrorIs(t, err, transport.ErrUnreachable)
+		require.NotContains(t, err.Error(), "sec", "the password of a URL is not told")
+		require.NoError(t, c.Close())
 	}
 	c = &httptransport.Client{Self: "a", Resolve: func(context.Context, transport.NodeID) (string, error) {
 		return "", fmt.Errorf("lookup: %w", context.Canceled)

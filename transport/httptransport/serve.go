@@ -18,7 +18,7 @@ type answering struct {
 	w    http.ResponseWriter
 	r    *http.Request
 	rc   *http.ResponseController
-	took int // bytes of the Handler's room
+	took int // bytes of requests
 }
 
 // admit says who calls what, or refuses.
@@ -59,7 +59,7 @@ func (a *answering) receive(q *head, buf []byte) (req []byte, ok bool) {
 	if q.length > limit {
 		return buf, a.tooLarge(limit)
 	}
-	req, err := readExactly(a.r.Body, q.length, buf, a.take)
+	req, err := readExactly(a.r.Body, q.length, buf, func(n int) bool { return a.take(q.from, n) })
 	if err == nil {
 		_ = a.rc.SetReadDeadline(time.Time{})
 		return req, true
@@ -76,15 +76,15 @@ func (a *answering) receive(q *head, buf []byte) (req []byte, ok bool) {
 	return req, a.refuse(http.StatusBadRequest, "request did not arrive whole")
 }
 
-func (a *answering) take(n int) bool {
-	if !a.h.room.Take(n, a.h.maxBytes()) {
+func (a *answering) take(from transport.NodeID, n int) bool {
+	if !a.h.requests.Take(from, n, a.h.maxMessage(), a.h.maxBytes()) {
 		return false
 	}
 	a.took += n
 	return true
 }
 
-func (a *answering) release() { a.h.room.Give(a.took) }
+func (a *answering) release(from transport.NodeID) { a.h.requests.Give(from, a.took) }
 
 // reply sends what came of a call.
 func (a *answering) reply(q *head, resp []byte, err error) {
@@ -99,8 +99,18 @@ func (a *answering) reply(q *head, resp []byte, err error) {
 		set(header, headerSize, strconv.Itoa(len(resp)))
 		a.send(http.StatusOK, statusResponseTooLarge, nil)
 	default:
-		a.send(http.StatusOK, statusOK, resp)
+		a.respond(q.from, resp)
 	}
+}
+
+// respond sends a response, which is counted until it has been taken.
+func (a *answering) respond(to transport.NodeID, resp []byte) {
+	if !a.h.responses.Take(to, len(resp), a.h.maxMessage(), a.h.maxBytes()) {
+		a.refuse(http.StatusServiceUnavailable, "too many bytes of responses at a time")
+		return
+	}
+	defer a.h.responses.Give(to, len(resp))
+	a.send(http.StatusOK, statusOK, resp)
 }
 
 func (a *answering) tooLarge(limit int) bool {

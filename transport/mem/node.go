@@ -3,7 +3,6 @@ package mem
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -11,11 +10,12 @@ import (
 
 	"github.com/eventual-go/eventual/transport"
 	"github.com/eventual-go/eventual/transport/faults"
+	"github.com/eventual-go/eventual/transport/internal/carry"
 )
 
 var (
-	errDown    = fmt.Errorf("%w: node is down", transport.ErrUnreachable)
-	errNoReply = errors.New("handler ended without a reply")
+	errDown = fmt.Errorf("%w: node is down", transport.ErrUnreachable)
+	errCut  = fmt.Errorf("%w: this side was closed while the call was under way", transport.ErrUnreachable)
 )
 
 // A Node is one node of a [Network]. It is a [transport.Caller], safe for
@@ -43,9 +43,10 @@ func (l *life) over() error { return context.Cause(l.ctx) }
 // ID returns the name of the node.
 func (n *Node) ID() transport.NodeID { return n.id }
 
-// Close takes the node away for good: it is down, and its own calls fail with
-// transport.ErrClosed. It returns nil, at once: handlers that are running see their
-// contexts end.
+// Close takes the node away for good: it is down, its own calls fail with
+// transport.ErrClosed, and those that are under way, which may have run, with
+// transport.ErrUnreachable. It returns nil, at once: handlers that are running see
+// their contexts end.
 func (n *Node) Close() error {
 	n.stop(transport.ErrClosed)
 	return nil
@@ -128,13 +129,16 @@ func (n *Node) call(ctx context.Context, to transport.NodeID, method string, req
 	c.send(req)
 	select {
 	case a := <-c.answer:
-		if err := ended(ctx); err != nil {
+		if err := carry.Ended(ctx); err != nil {
 			return nil, err
 		}
 		return a.resp, a.err
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	case <-here.ctx.Done():
+		if here.over() == transport.ErrClosed {
+			return nil, errCut
+		}
 		return nil, here.over()
 	}
 }
@@ -194,7 +198,7 @@ func (c *call) serve(req []byte, follows bool) {
 		defer context.AfterFunc(c.wait, func() { c.cancelled(cancel) })()
 	}
 	var resp []byte
-	err = errNoReply
+	err = carry.ErrNoReply
 	defer func() { // also if the handler ends its goroutine
 		c.reply(there, resp, err)
 		scribble(req)
@@ -256,16 +260,4 @@ func scribble(req []byte) {
 	for i := range req {
 		req[i] = 0xDB
 	}
-}
-
-// ended returns the error of ctx once its deadline has passed, even if its timer
-// has not fired yet: the other side's may have fired first.
-func ended(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	if d, ok := ctx.Deadline(); ok && !time.Now().Before(d) {
-		return context.DeadlineExceeded
-	}
-	return nil
 }

@@ -154,7 +154,7 @@ func (w *waiting) failure(p *parser) (answer, bool) {
 }
 
 func (w *waiting) tooLarge(what string, p *parser) (answer, bool) {
-	limit, size := p.uvarint(maxNumber), p.uvarint(1<<62)
+	limit, size := p.uvarint(carry.MaxNumber), p.uvarint(1<<62)
 	if p.err != nil {
 		return w.unreachable(p.err)
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/eventual-go/eventual/transport"
+	"github.com/eventual-go/eventual/transport/internal/carry"
 )
 
 const version = 1
@@ -34,8 +35,6 @@ const (
 // overhead is what a message takes beside the request or response in it, and more.
 const overhead = 512
 
-const maxNumber = 1 << 30
-
 var errMalformed = errors.New("natstransport: malformed message")
 
 // A request is what is said of a call, beside its name.
@@ -61,8 +60,8 @@ func (q *request) append(b []byte) []byte {
 func parseRequest(b []byte) (q request, err error) {
 	p := parser{b: b}
 	q.left = p.uvarint(math.MaxUint64)
-	q.every = time.Duration(p.uvarint(uint64(time.Hour/time.Microsecond))) * time.Microsecond
-	q.accepts = int(p.uvarint(maxNumber))
+	q.every = time.Duration(p.uvarint(math.MaxInt64/uint64(time.Microsecond))) * time.Microsecond
+	q.accepts = int(p.uvarint(carry.MaxNumber))
 	q.method = string(p.bytes(int(p.byte())))
 	q.payload = p.b
 	return q, p.err

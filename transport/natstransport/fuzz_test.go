@@ -64,8 +64,8 @@ func FuzzServer(f *testing.F) {
 		}
 		s.running.Wait()
 		require.Empty(t, s.calls)
-		require.True(t, tr.room.Enter(1))
-		require.True(t, tr.room.Take(1, 1))
+		require.True(t, tr.room.calls.Take("c", 1, 1, 1))
+		require.True(t, tr.room.bytes.Take("c", 1, 1, 1))
 	})
 }
 

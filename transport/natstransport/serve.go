@@ -133,11 +133,11 @@ func (s *server) request(n callName, data []byte) {
 	case len(q.payload) > limit:
 		s.t.answer(n, tooLarge(statusRequestTooLarge, limit, len(q.payload)))
 		return
-	case !s.t.room.Enter(s.t.maxCalls()):
+	case !s.t.room.calls.Take(n.from, 1, 1, s.t.maxCalls()):
 		s.t.answer(n, refused("too many calls at a time"))
 		return
-	case !s.t.room.Take(len(data), s.t.maxBytes()):
-		s.t.room.Leave()
+	case !s.t.room.bytes.Take(n.from, len(data), limit+overhead, s.t.maxBytes()):
+		s.t.room.calls.Give(n.from, 1)
 		s.t.answer(n, refused("too many bytes of requests at a time"))
 		return
 	}
@@ -165,15 +165,15 @@ func (s *server) enter(k *served, left uint64) bool {
 }
 
 func (s *server) release(k *served) {
-	s.t.room.Give(k.took)
-	s.t.room.Leave()
+	s.t.room.bytes.Give(k.name.from, k.took)
+	s.t.room.calls.Give(k.name.from, 1)
 }
 
 // serve runs the handler of one call and answers.
 func (s *server) serve(k *served, q *request) {
 	defer s.running.Done()
-	defer s.release(k)
 	resp, err := carry.Serve(k.ctx, s.handler, k.name.from, q.method, q.payload)
+	s.release(k) // before the answer: who has it may make the next call
 	limit := min(s.t.limit(), q.accepts)
 	switch {
 	case !s.finish(k):

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
@@ -128,8 +129,10 @@ func TestRoomIsBounded(t *testing.T) {
 	}))
 	a := newCaller(t, s)
 	ctx, cancel := context.WithCancel(t.Context())
-	for range 2 {
-		go a.Call(ctx, "b", "hold", nil)
+	c := &natstransport.Transport{Conn: a.Conn, Self: "c"}
+	defer c.Close()
+	for _, from := range []*natstransport.Transport{a, c} {
+		go from.Call(ctx, "b", "hold", nil)
 		<-started
 	}
 	_, err := a.Call(t.Context(), "b", "m", nil)
@@ -138,6 +141,10 @@ func TestRoomIsBounded(t *testing.T) {
 	cancel()
 	<-ended
 	<-ended
+	require.Eventually(t, func() bool {
+		_, err := a.Call(t.Context(), "b", "m", nil)
+		return err == nil
+	}, time.Minute, time.Millisecond)
 	for range 3 {
 		_, err = a.Call(t.Context(), "b", "m", make([]byte, 1000))
 		require.ErrorContains(t, err, "too many bytes")

@@ -39,17 +39,19 @@ type Transport struct {
 	MaxMessage int
 
 	// MaxCalls is how many calls may be served at a time, of all nodes together.
-	// Further ones are refused. If zero, 1024.
+	// Further ones are refused, and so are those of a node that has as many as are left
+	// for others: alone, one gets half. If zero, 1024.
 	MaxCalls int
 
 	// MaxBytes is how many bytes the requests of calls being served may have together.
-	// A request beyond it is refused. If zero, 16 times MaxMessage.
+	// A request beyond it is refused; of what is more than MaxMessage, a node has no more
+	// than is left for others. If zero, 16 times MaxMessage.
 	MaxBytes int
 
-	// KeepAlive is how often a call that waits asks whether it is being served, at
-	// least every 10 ms and at most every hour. After three without an answer it fails,
-	// and a handler whose caller does not ask for as long is stopped. If zero, two
-	// seconds.
+	// KeepAlive is how often a call that waits asks whether it is being served: every
+	// 10 ms at the most often, and every minute at the least, whatever the caller says
+	// of itself. After three without an answer it fails, and a handler whose caller does
+	// not ask for as long is stopped. If zero, two seconds.
 	KeepAlive time.Duration
 
 	// Drain is how long calls that are being served get to finish when Serve or the
@@ -58,7 +60,7 @@ type Transport struct {
 
 	calls carry.Calls
 	inbox inbox
-	room  carry.Room
+	room  struct{ calls, bytes carry.Room }
 
 	mu      sync.Mutex
 	stop    context.CancelFunc // of Serve; nil while it does not run
@@ -85,10 +87,11 @@ func (t *Transport) subject(to, from string) string {
 	return cmp.Or(t.Prefix, "eventual") + "." + token(t.Cluster) + "." + to + "." + from
 }
 
-// Close stops the transport: new calls, and those under way, fail with
-// transport.ErrClosed, and Serve ends. It returns when nothing of the transport runs
-// any more, which a handler that ignores the end of its context can delay; a handler
-// must not call it. Conn stays open. It returns nil, also when called again.
+// Close stops the transport: new calls fail with transport.ErrClosed, those under way,
+// which may have run, with transport.ErrUnreachable, and Serve ends. It returns when
+// nothing of the transport runs any more, which a handler that ignores the end of its
+// context can delay; a handler must not call it. Conn stays open. It returns nil, also
+// when called again.
 func (t *Transport) Close() error {
 	stop, served := t.shut()
 	t.calls.Close()
@@ -115,7 +118,9 @@ func (t *Transport) limit() int {
 	return min(t.maxMessage(), max(int(t.Conn.MaxPayload())-overhead, 0))
 }
 
-func (t *Transport) maxMessage() int { return min(cmp.Or(max(t.MaxMessage, 0), 4<<20), maxNumber) }
+func (t *Transport) maxMessage() int {
+	return min(cmp.Or(max(t.MaxMessage, 0), 4<<20), carry.MaxNumber)
+}
 
 func (t *Transport) maxCalls() int { return cmp.Or(max(t.MaxCalls, 0), 1024) }
 
@@ -125,6 +130,6 @@ func (t *Transport) keepAlive() time.Duration {
 	return interval(cmp.Or(max(t.KeepAlive, 0), 2*time.Second))
 }
 
-func interval(d time.Duration) time.Duration { return min(max(d, 10*time.Millisecond), time.Hour) }
+func interval(d time.Duration) time.Duration { return min(max(d, 10*time.Millisecond), time.Minute) }
 
 func (t *Transport) drain() time.Duration { return cmp.Or(max(t.Drain, 0), time.Second) }

@@ -3,7 +3,6 @@ package transporttest
 import (
 	"context"
 	"fmt"
-	"io"
 	"testing"
 	"time"
 
@@ -216,21 +215,4 @@ func testNodeLeaves(t *testing.T, n Network) {
 	require.Equal(t, "finished<nil>", receive(t, answer))
 	receive(t, left)
 	require.ErrorIs(t, fails(t, a, "b", "finish", nil), transport.ErrUnreachable)
-}
-
-func testClose(t *testing.T, n Network) {
-	n.Start("b", methods{"echo": echo}.mux())
-	a := n.Start("a", methods{"echo": echo}.mux())
-	c := n.Start("c", nil)
-	closer, ok := a.(io.Closer)
-	if !ok {
-		t.Skip("the Caller cannot be closed")
-	}
-	call(t, a, "b", "echo", nil)
-	call(t, c, "a", "echo", nil)
-	require.NoError(t, closer.Close())
-	require.NoError(t, closer.Close())
-	require.ErrorIs(t, fails(t, a, "b", "echo", nil), transport.ErrClosed)
-	require.ErrorIs(t, fails(t, c, "a", "echo", nil), transport.ErrUnreachable)
-	call(t, c, "b", "echo", nil)
 }

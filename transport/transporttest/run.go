@@ -78,13 +78,18 @@ func Run(t *testing.T, newNetwork func(t *testing.T) Network) {
 		{"RequestIsNotShared", testRequestIsNotShared},
 		{"ResponseIsTheCallers", testResponseIsTheCallers},
 		{"Close", testClose},
+		{"CloseUnderWay", testCloseUnderWay},
+		{"FloodStarvesNobody", testFloodStarvesNobody},
+		{"SlowReaderBlocksNobody", testSlowReaderBlocksNobody},
+		{"Identity", testIdentity},
 	} {
 		t.Run(part.name, func(t *testing.T) { part.test(t, newNetwork(t)) })
 	}
+	t.Run("NothingIsLeft", func(t *testing.T) { testNothingIsLeft(t, newNetwork) })
 }
 
 // patience is for what must happen soon, on a machine that does other things too.
-const patience = 30 * time.Second
+var patience = 30 * time.Second
 
 func bounded(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)

@@ -2,6 +2,8 @@ package carry
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"sync"
 
 	"github.com/eventual-go/eventual/transport"
@@ -17,8 +19,13 @@ type Calls struct {
 	running sync.WaitGroup
 }
 
-// Do makes a call. Its context ends with ctx and when Close is called, and so does
-// what is said of it: the error of ctx as it is, or transport.ErrClosed.
+// errCut is what becomes of a call that was under way when Close was called. It may
+// have run, so it is not transport.ErrClosed.
+var errCut = fmt.Errorf("%w: this side was closed while the call was under way", transport.ErrUnreachable)
+
+// Do makes a call. Its context ends with ctx and when Close is called. What is said of
+// it then is the error of ctx as it is, or transport.ErrUnreachable; after Close it is
+// transport.ErrClosed, and the call is not made.
 func (c *Calls) Do(ctx context.Context, call func(ctx context.Context) ([]byte, error)) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -35,12 +42,19 @@ func (c *Calls) Do(ctx context.Context, call func(ctx context.Context) ([]byte, 
 	switch over := Ended(ctx); {
 	case over != nil:
 		return nil, over
-	case err != nil && base.Err() != nil:
-		return nil, transport.ErrClosed
+	case err != nil && base.Err() != nil && !answered(err):
+		return nil, errCut
 	case err != nil:
 		return nil, err
 	}
 	return resp, nil
+}
+
+// answered says whether an error is what came of the call, and not of its end.
+func answered(err error) bool {
+	_, remote := errors.AsType[*transport.RemoteError](err)
+	_, tooLarge := errors.AsType[*transport.TooLargeError](err)
+	return remote || tooLarge
 }
 
 func (c *Calls) begin() (context.Context, error) {
@@ -56,7 +70,7 @@ func (c *Calls) begin() (context.Context, error) {
 	return c.base, nil
 }
 
-// Close ends the calls under way and all later ones with transport.ErrClosed, and
+// Close ends the calls under way, has later ones fail with transport.ErrClosed, and
 // returns when the last has returned.
 func (c *Calls) Close() {
 	c.mu.Lock()

@@ -1,6 +1,7 @@
 package carry
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -67,35 +68,28 @@ func TestServeReturnsInAnyCase(t *testing.T) {
 	}
 }
 
+// A call that was under way may have run, so it is not what a call after Close is. What
+// was answered is what it was answered.
 func TestCloseEndsCalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var c Calls
-		ended := make(chan error, 1)
-		go func() {
-			_, err := c.Do(t.Context(), func(ctx context.Context) ([]byte, error) {
-				<-ctx.Done()
-				return nil, ctx.Err()
-			})
-			ended <- err
-		}()
-		synctest.Wait()
-		c.Close()
-		require.Equal(t, transport.ErrClosed, <-ended)
-		_, err := c.Do(t.Context(), nil)
-		require.Equal(t, transport.ErrClosed, err)
-		c.Close()
+		remote := &transport.RemoteError{Method: "m"}
+		for _, late := range []error{nil, remote} {
+			var c Calls
+			ended := make(chan error, 1)
+			go func() {
+				_, err := c.Do(t.Context(), func(ctx context.Context) ([]byte, error) {
+					<-ctx.Done()
+					return nil, cmp.Or(late, ctx.Err())
+				})
+				ended <- err
+			}()
+			synctest.Wait()
+			c.Close()
+			require.Equal(t, cmp.Or(late, errCut), <-ended)
+			require.NotErrorIs(t, errCut, transport.ErrClosed)
+			_, err := c.Do(t.Context(), nil)
+			require.Equal(t, transport.ErrClosed, err)
+			c.Close()
+		}
 	})
-}
-
-func TestRoom(t *testing.T) {
-	var r Room
-	require.True(t, r.Enter(1))
-	require.False(t, r.Enter(1))
-	r.Leave()
-	require.True(t, r.Enter(1))
-	require.True(t, r.Take(10, 12))
-	require.False(t, r.Take(3, 12))
-	require.True(t, r.Take(2, 12))
-	r.Give(12)
-	require.True(t, r.Take(12, 12))
 }

@@ -31,10 +31,12 @@ func (f *Fields) One(key string) string {
 	return values[0]
 }
 
-// Name returns what was escaped, of at most transport.MaxName bytes.
+// Name returns what was escaped, of at most transport.MaxName bytes. Only what Escape
+// writes is taken: two that somebody in between has joined with a comma are not.
 func (f *Fields) Name(key string) string {
-	s, err := url.PathUnescape(f.One(key))
-	if err != nil || len(s) > transport.MaxName {
+	is := f.One(key)
+	s, err := url.PathUnescape(is)
+	if err != nil || len(s) > transport.MaxName || Escape(s) != is {
 		f.fail(key)
 		return ""
 	}

@@ -1,0 +1,140 @@
+package transporttest
+
+import (
+	"context"
+	"net"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/eventual-go/eventual/transport"
+)
+
+// A Limiter is a Network whose nodes serve no more calls at a time than they are told,
+// of which no node gets all; then that is tested too.
+type Limiter interface {
+	// Limit has nodes that are started from now on serve so many calls at a time.
+	Limit(calls int)
+}
+
+// A Staller is a Network with nodes that can stop to read; then it is tested that they
+// harm nobody else. See [Valve].
+type Staller interface {
+	// Stall has a node read nothing of what others send it from now on, over
+	// connections that stay open. It still sends.
+	Stall(id transport.NodeID)
+}
+
+// A node that makes as many calls as it can leaves room for those of another.
+func testFloodStarvesNobody(t *testing.T, n Network) {
+	limiter, ok := n.(Limiter)
+	if !ok {
+		t.Skip("nodes of the Network serve any number of calls")
+	}
+	const limit = 16
+	limiter.Limit(limit)
+	var running, refused atomic.Int32
+	n.Start("b", methods{"echo": echo, "hold": func(ctx context.Context, _ transport.NodeID, _ string, _ []byte) ([]byte, error) {
+		running.Add(1)
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}}.mux())
+	a, c := n.Start("a", nil), n.Start("c", nil)
+	ctx, cancel := context.WithCancel(bounded(t))
+	var group sync.WaitGroup
+	defer group.Wait()
+	defer cancel()
+	for range 2 * limit {
+		group.Go(func() {
+			if _, err := a.Call(ctx, "b", "hold", nil); ctx.Err() == nil && err != nil {
+				refused.Add(1)
+			}
+		})
+	}
+	until(t, func() bool { return running.Load()+refused.Load() >= limit })
+	for range 10 {
+		require.Equal(t, "served", string(call(t, c, "b", "echo", []byte("served"))))
+	}
+	require.Positive(t, running.Load())
+	require.LessOrEqual(t, running.Load(), int32(limit))
+}
+
+// A node that reads nothing of the answers that it asks for leaves others undisturbed.
+func testSlowReaderBlocksNobody(t *testing.T, n Network) {
+	staller, ok := n.(Staller)
+	if !ok {
+		t.Skip("nodes of the Network cannot stop to read")
+	}
+	if limiter, ok := n.(Limiter); ok {
+		limiter.Limit(8)
+	}
+	answer := pattern(n.MaxMessage())
+	var asked atomic.Int32
+	n.Start("b", transport.HandlerFunc(func(_ context.Context, from transport.NodeID, _ string, _ []byte) ([]byte, error) {
+		if from == "a" {
+			asked.Add(1)
+		}
+		return answer, nil
+	}))
+	a, c := n.Start("a", nil), n.Start("c", nil)
+	call(t, a, "b", "large", nil)
+	staller.Stall("a")
+	ctx, cancel := context.WithCancel(bounded(t))
+	var group sync.WaitGroup
+	defer group.Wait()
+	defer cancel()
+	for range 64 {
+		group.Go(func() { _, _ = a.Call(ctx, "b", "large", nil) })
+	}
+	until(t, func() bool { return asked.Load() >= 3 })
+	for range 20 {
+		require.Equal(t, answer, call(t, c, "b", "large", nil))
+	}
+}
+
+// A Valve has connections stop to be read, for a [Staller]. The zero value is open. It
+// is safe for concurrent use.
+type Valve struct {
+	once sync.Once
+	init sync.Once
+	shut chan struct{}
+}
+
+// Conn returns c as it is read through the valve.
+func (v *Valve) Conn(c net.Conn) net.Conn {
+	return &valved{Conn: c, shut: v.ready(), closed: make(chan struct{})}
+}
+
+// Shut has reads of all connections wait until they are closed.
+func (v *Valve) Shut() {
+	shut := v.ready()
+	v.once.Do(func() { close(shut) })
+}
+
+func (v *Valve) ready() chan struct{} {
+	v.init.Do(func() { v.shut = make(chan struct{}) })
+	return v.shut
+}
+
+type valved struct {
+	net.Conn
+	shut   <-chan struct{}
+	once   sync.Once
+	closed chan struct{}
+}
+
+func (c *valved) Read(b []byte) (int, error) {
+	select {
+	case <-c.shut:
+		<-c.closed
+	default:
+	}
+	return c.Conn.Read(b)
+}
+
+func (c *valved) Close() error {
+	c.once.Do(func() { close(c.closed) })
+	return c.Conn.Close()
+}
