@@ -25,7 +25,7 @@ func outcome(err error, trailer metadata.MD, q *head, size int) error {
 	case statusResponseTooLarge:
 		return tooLargeError(&r, q, "response", r.Number(keySize))
 	}
-	if limit, over := overOwnLimit(said); over {
+	if limit, over := overOwnLimit(said); over && len(trailer[keyStatus]) == 0 {
 		return &transport.TooLargeError{What: "request", Limit: limit, Size: size}
 	}
 	return carry.Unreachable(q.to, err)
