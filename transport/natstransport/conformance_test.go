@@ -2,6 +2,8 @@ package natstransport_test
 
 import (
 	"context"
+	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -57,42 +59,93 @@ func serve(t testing.TB, tr *natstransport.Transport, h transport.Handler) {
 }
 
 type cluster struct {
-	t     *testing.T
-	nats  *server.Server
-	nodes map[transport.NodeID]*natstransport.Transport
+	t      *testing.T
+	nats   *server.Server
+	proved bool // a user of NATS for each node
+	limit  int
+	drain  time.Duration
+	nodes  map[transport.NodeID]*node
+}
+
+type node struct {
+	*natstransport.Transport
+	valve transporttest.Valve
+}
+
+// Dial dials for nats.go.
+func (n *node) Dial(network, addr string) (net.Conn, error) {
+	conn, err := net.Dial(network, addr)
+	if err != nil {
+		return nil, err
+	}
+	return n.valve.Conn(conn), nil
 }
 
 func (c *cluster) Start(id transport.NodeID, h transport.Handler) transport.Caller {
-	tr := &natstransport.Transport{Conn: connect(c.t, c.nats), Self: id, Cluster: "test cluster", MaxMessage: maxMessage, Drain: time.Millisecond}
-	serve(c.t, tr, h)
-	c.nodes[id] = tr
-	return tr
+	return c.start(id, id, h)
 }
 
-func (c *cluster) Stop(id transport.NodeID) { c.nodes[id].Close() }
-func (c *cluster) MaxMessage() int          { return maxMessage }
+// start starts a node that is the user id of NATS, and says that it is as.
+func (c *cluster) start(id, as transport.NodeID, h transport.Handler) *node {
+	n := new(node)
+	options := []nats.Option{nats.SetCustomDialer(n), nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {})}
+	if c.proved {
+		options = append(options, nats.UserInfo(string(id), "x"), nats.CustomInboxPrefix("_INBOX_"+string(id)))
+	}
+	n.Transport = &natstransport.Transport{Conn: connect(c.t, c.nats, options...), Self: as, Cluster: "c", MaxMessage: maxMessage, MaxCalls: c.limit, Drain: c.drain}
+	if id != as { // nobody says that it is not heard
+		n.KeepAlive = soon
+	}
+	serve(c.t, n.Transport, h)
+	c.nodes[id] = n
+	return n
+}
 
-// A patient network has nodes that leave politely.
+func (c *cluster) Stop(id transport.NodeID)  { c.nodes[id].Close() }
+func (c *cluster) Limit(calls int)           { c.limit = calls }
+func (c *cluster) Stall(id transport.NodeID) { c.nodes[id].valve.Shut() }
+func (c *cluster) MaxMessage() int           { return maxMessage }
+
+// A patient cluster has nodes that leave politely.
 type patient struct{ *cluster }
-
-func (p patient) Start(id transport.NodeID, h transport.Handler) transport.Caller {
-	tr := p.cluster.Start(id, h).(*natstransport.Transport)
-	tr.Drain = time.Minute
-	return tr
-}
 
 func (p patient) Leave(id transport.NodeID) { p.Stop(id) }
 
-func newCluster(t *testing.T) *cluster {
-	return &cluster{t: t, nats: runServer(t, server.Options{MaxPayload: 2 * maxMessage}), nodes: map[transport.NodeID]*natstransport.Transport{}}
+// A proving cluster has nodes that are known by the permissions of NATS.
+type proving struct{ *cluster }
+
+func (p proving) Pose(id, as transport.NodeID, h transport.Handler) transport.Caller {
+	return p.start(id, as, h)
+}
+
+func newCluster(t *testing.T, users ...*server.User) *cluster {
+	return &cluster{t: t, nats: runServer(t, server.Options{MaxPayload: 2 * maxMessage, Users: users}), proved: len(users) > 0,
+		drain: time.Millisecond, nodes: map[transport.NodeID]*node{}}
+}
+
+// user may be one node of cluster "c" and no other.
+func user(name string) *server.User {
+	return &server.User{Username: name, Password: "x", Permissions: &server.Permissions{
+		Publish:   &server.SubjectPermission{Allow: []string{"eventual.c.*." + name}},
+		Subscribe: &server.SubjectPermission{Allow: []string{"eventual.c." + name + ".*", "_INBOX_" + name + ".>"}},
+		Response:  &server.ResponsePermission{MaxMsgs: 8},
+	}}
 }
 
 func TestConformance(t *testing.T) {
-	transporttest.Run(t, func(t *testing.T) transporttest.Network {
-		c := newCluster(t)
-		if t.Name() == "TestConformance/NodeLeaves" {
-			return patient{c}
-		}
-		return c
+	t.Run("Trusting", func(t *testing.T) {
+		transporttest.Run(t, func(t *testing.T) transporttest.Network {
+			c := newCluster(t)
+			if strings.HasSuffix(t.Name(), "/NodeLeaves") {
+				c.drain = time.Minute
+				return patient{c}
+			}
+			return c
+		})
+	})
+	t.Run("Proved", func(t *testing.T) {
+		transporttest.Run(t, func(t *testing.T) transporttest.Network {
+			return proving{newCluster(t, user("a"), user("b"), user("c"), user("m"))}
+		})
 	})
 }

@@ -17,13 +17,6 @@ import (
 // The permissions of NATS prove who calls: what m publishes as a does not arrive, and
 // it is neither asked in the place of b nor does it hear what others are answered.
 func TestPermissionsProveWhoCalls(t *testing.T) {
-	user := func(name string) *server.User {
-		return &server.User{Username: name, Password: "x", Permissions: &server.Permissions{
-			Publish:   &server.SubjectPermission{Allow: []string{"eventual.c.*." + name}},
-			Subscribe: &server.SubjectPermission{Allow: []string{"eventual.c." + name + ".*", "_INBOX_" + name + ".>"}},
-			Response:  &server.ResponsePermission{MaxMsgs: 8},
-		}}
-	}
 	s := runServer(t, server.Options{Users: []*server.User{user("a"), user("b"), user("m")}})
 	denied := make(chan error, 10)
 	node := func(user, self string) *natstransport.Transport {
