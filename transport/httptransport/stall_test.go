@@ -86,9 +86,8 @@ func TestUnreadAnswersAreGivenUp(t *testing.T) {
 			t.Run(name+"/"+bound, func(t *testing.T) {
 				again := func(timeout time.Duration) func() error {
 					h := newLengthy()
-					method := "echo"
 					if h.MaxCalls, h.TransferTimeout = 2, timeout; bound == "bytes" {
-						h.MaxCalls, h.MaxBytes, method = 100, 2*lengthy, "lengthy"
+						h.MaxCalls, h.MaxBytes = 100, 2*lengthy
 					}
 					s := httptest.NewUnstartedServer(h)
 					s.Config.Protocols = new(http.Protocols)
@@ -106,7 +105,7 @@ func TestUnreadAnswersAreGivenUp(t *testing.T) {
 					c := &httptransport.Client{Self: "a", HTTP: &http.Client{Transport: pool}, MaxMessage: lengthy, Peers: map[transport.NodeID]string{"b": s.URL}}
 					t.Cleanup(pool.CloseIdleConnections)
 					return func() error {
-						_, err := c.Call(t.Context(), "b", method, nil)
+						_, err := c.Call(t.Context(), "b", "echo", []byte("x"))
 						return err
 					}
 				}
