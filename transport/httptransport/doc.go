@@ -56,10 +56,11 @@
 // No length is believed: memory is spent on what has arrived, in both directions.
 // A Handler has at most MaxBytes of requests in memory and as many of responses, and
 // serves MaxCalls at a time; what is beyond any of these is refused at once, with status
-// 503, and is transport.ErrUnreachable to the caller. Of each, a node gets no more than
-// it leaves free for others: alone it has half, of two that take all they get each has a
-// third. That is by the names of nodes, so where there is no Peer, one who makes up names
-// gets all. Peer is asked before anything of the request is read, so strangers take no room.
+// 503, or 507 if it is the response of a call that has run, and is
+// transport.ErrUnreachable to the caller. Of each, a node gets no more than it leaves free
+// for others: alone it has half, of two that take all they get each has a third. That is
+// by the names of nodes, so where there is no Peer, one who makes up names gets all. Peer
+// is asked before anything of the request is read, so strangers take no room.
 //
 // A request that does not arrive within TransferTimeout is given up, and so is a response
 // that is not taken: until then it has its place and its room. How many
@@ -77,7 +78,7 @@
 //
 // Client and Handler are safe for concurrent use. Beside those of net/http, a call
 // being served has one goroutine; none is left when it is answered. No lock is held
-// while a handler, Peer or Resolve runs.
+// while a handler, Peer, Check or Resolve runs.
 //
 // # Errors
 //
@@ -91,12 +92,13 @@
 //
 // Version 1. A call is a POST of the request to the URL of the node, with the headers
 // Eventual-Version (1), -Cluster, -From, -To, -Method (those escaped as in a path of a
-// URL, and no more than must be), -Length (bytes of the request), -Limit (bytes of a response that the caller takes), and, with a
-// deadline, -Timeout (µs left). The answer has Eventual-Version, -Length and -Status:
+// URL, and no more than must be), -Length (bytes of the request), -Limit (bytes of a
+// response that the caller takes), and, with a deadline, -Timeout (µs left). The answer has Eventual-Version, -Length and -Status:
 // "ok" with the response, and "failed" with the text of an error and its -Code, both
 // with status 200; "response-too-large" with -Limit and -Size, also 200;
-// "request-too-large" with -Limit, 413; and "refused" with a text, 400, 403, 405, 408, 421 or 503. An
-// answer without Eventual-Status is not the node's. Other headers are ignored.
+// "request-too-large" with -Limit, 413; and "refused" with a text, 400, 403, 405, 408,
+// 421, 503 or 507. An answer without Eventual-Status, or with another status of HTTP, is
+// not the node's. Other headers are ignored.
 //
 // # Testing
 //

@@ -13,8 +13,9 @@ import (
 // A StatusError is an answer that is not that of the call: a proxy's, a
 // middleware's, or the refusal of the node. It is transport.ErrUnreachable to
 // errors.Is, and with status 413 transport.ErrTooLarge too. Whether the call has run
-// depends on who answered: a call that the node refused has not; one for which a
-// proxy gave up waiting may have.
+// depends on who answered: a call that the node refused has not, unless the status is
+// 507, when it has and there was no room for its response; one for which a proxy gave up
+// waiting may have.
 type StatusError struct {
 	Status  int    // of HTTP, such as 502
 	Refused bool   // whether the node said it itself

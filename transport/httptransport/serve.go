@@ -106,7 +106,7 @@ func (a *answering) reply(q *head, resp []byte, err error) {
 // respond sends a response, which is counted until it has been taken.
 func (a *answering) respond(to transport.NodeID, resp []byte) {
 	if !a.h.responses.Take(to, len(resp), a.h.maxMessage(), a.h.maxBytes()) {
-		a.refuse(http.StatusServiceUnavailable, "too many bytes of responses at a time")
+		a.refuse(http.StatusInsufficientStorage, "too many bytes of responses at a time; the call has run")
 		return
 	}
 	defer a.h.responses.Give(to, len(resp))

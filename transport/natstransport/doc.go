@@ -58,9 +58,10 @@
 // is beyond either is refused at once, and is transport.ErrUnreachable to the caller. Of
 // both, a node gets no more than it leaves free for others: alone it has half, of two that
 // take all they get each has a third. A caller keeps a handler for three minutes at most
-// without asking for it, whatever its KeepAlive. Requests and replies
-// that have arrived and not been looked at are bounded by nats.go (64 MiB for each
-// subscription); what is beyond is lost, and who waits for it learns that by asking.
+// without asking for it, whatever its KeepAlive.
+//
+// Requests and replies that have arrived and not been looked at are bounded by nats.go
+// (64 MiB for each subscription); what is beyond is lost, and who waits for it learns that by asking.
 // nats.go also holds what is sent while the connection to NATS is down; calls are not
 // made then.
 //

@@ -97,9 +97,8 @@ func testSlowReaderBlocksNobody(t *testing.T, n Network) {
 // A Valve has connections stop to be read, for a [Staller]. The zero value is open. It
 // is safe for concurrent use.
 type Valve struct {
-	once sync.Once
-	init sync.Once
-	shut chan struct{}
+	made, turned sync.Once
+	shut         chan struct{}
 }
 
 // Conn returns c as it is read through the valve.
@@ -110,11 +109,11 @@ func (v *Valve) Conn(c net.Conn) net.Conn {
 // Shut has reads of all connections wait until they are closed.
 func (v *Valve) Shut() {
 	shut := v.ready()
-	v.once.Do(func() { close(shut) })
+	v.turned.Do(func() { close(shut) })
 }
 
 func (v *Valve) ready() chan struct{} {
-	v.init.Do(func() { v.shut = make(chan struct{}) })
+	v.made.Do(func() { v.shut = make(chan struct{}) })
 	return v.shut
 }
 
