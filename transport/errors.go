@@ -9,8 +9,9 @@ import (
 // The errors that every transport reports alike; test for them with [errors.Is].
 var (
 	// ErrUnreachable says that there is no connection to the node: its address is
-	// not known, it refuses, it is of another cluster, or the connection was lost
-	// while the call was under way. In the last case the call may have run.
+	// not known, it refuses, it is of another cluster, or the connection was lost, or
+	// closed by this side, while the call was under way. In the last two cases the call
+	// may have run.
 	ErrUnreachable = errors.New("transport: unreachable")
 
 	// ErrTooLarge says that a message is over a limit. The error that holds it at the
@@ -25,7 +26,8 @@ var (
 	// handler has run: see package transport/intercept.
 	ErrDenied = errors.New("transport: denied")
 
-	// ErrClosed says that this side of the transport has been closed.
+	// ErrClosed says that this side of the transport has been closed: the call was not
+	// made. Calls that are under way when it is closed end with ErrUnreachable.
 	ErrClosed = errors.New("transport: closed")
 )
 
