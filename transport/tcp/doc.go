@@ -28,7 +28,7 @@
 // Certificates and authorities may change while nodes run. A node that gets another
 // certificate has its connections made again, without a call noticing. A connection
 // ends, with the calls that are under way, when the other side's certificate expires,
-// and within Recheck of the moment at which its authority is believed no more. There
+// and within Recheck of the moment at which its authority is believed, or it is allowed, no more. There
 // are no lists of revoked certificates: let them be short-lived.
 //
 // With Plain there is neither encryption nor proof: a node is who it says it is. That is

@@ -11,7 +11,8 @@ import (
 type Events struct {
 	// OnRefused is told of connections that come to nothing, whichever side made them
 	// and whichever side refused: those whose handshake fails, and those that end since
-	// the other side's certificate has expired, or its authority is believed no more.
+	// the other side's certificate has expired, its authority is believed no more, or
+	// TLS.Allow allows it no more.
 	//
 	// Who can connect can cause any number of them. So of each Reason 16 are told at
 	// once, and then four a second; Stats counts them all.

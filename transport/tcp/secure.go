@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/eventual-go/eventual/transport"
@@ -33,6 +34,9 @@ func (t *TLS) dial(l *line, cluster string, id transport.NodeID) (*trust, error)
 	config, creds, err := t.begin()
 	if err != nil {
 		return nil, err
+	}
+	config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		return creds.Certificate, nil // also to who believes other authorities, and is to say so
 	}
 	config.InsecureSkipVerify = true // of names of hosts: what follows verifies all
 	config.VerifyConnection = func(s tls.ConnectionState) error {
@@ -92,8 +96,10 @@ type trust struct {
 	usage x509.ExtKeyUsage     // that it must have
 	creds identity.Credentials // of this side: those shown to the other, and the newest roots
 
-	word func(error) *HandshakeError // why there is no trust any more
-	told func(*HandshakeError)
+	cluster string
+	node    transport.NodeID            // the other side
+	word    func(error) *HandshakeError // why there is no trust any more
+	told    func(*HandshakeError)
 }
 
 // tell has a transport count and tell of it when the other side of conn, a node that
@@ -102,6 +108,7 @@ func (t *trust) tell(to *Transport, conn net.Conn, id transport.NodeID, dialled 
 	if t == nil {
 		return
 	}
+	t.cluster, t.node = to.Cluster, id
 	t.word = func(err error) *HandshakeError { return explain(err, conn, id) }
 	t.told = func(e *HandshakeError) {
 		to.stats.distrusted.Add(1)
@@ -140,16 +147,19 @@ func (t *trust) next(now time.Time) time.Duration {
 	return max(min(t.tls.recheck(), end), time.Millisecond)
 }
 
-// check says whether the other side is still believed, and whether what this side
-// showed is no longer what it would show. identity.Credentials that cannot be had change
+// check says whether the other side is still believed and allowed, and whether what this
+// side showed is no longer what it would show. Credentials that cannot be had change
 // nothing.
 func (t *trust) check() (stale bool, err error) {
 	if c, err := t.tls.credentials(); err == nil {
-		stale = !bytes.Equal(c.Certificate.Certificate[0], t.creds.Certificate.Certificate[0])
+		stale = !slices.EqualFunc(c.Certificate.Certificate, t.creds.Certificate.Certificate, bytes.Equal)
 		t.creds.Roots = c.Roots
 	}
-	if err := t.creds.Verify(t.chain, t.usage); err != nil {
-		return stale, fmt.Errorf("no longer believed: %w", err)
+	if err = t.creds.Verify(t.chain, t.usage); err == nil {
+		err = t.tls.allow(t.chain[0], t.cluster, t.node)
 	}
-	return stale, nil
+	if err != nil {
+		err = fmt.Errorf("no longer believed: %w", err)
+	}
+	return stale, err
 }

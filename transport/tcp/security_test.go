@@ -149,6 +149,10 @@ func TestTrap32_CallersAreWhoTheirCertificatesSay(t *testing.T) {
 	}{
 		"wrong authority": {security: func(s *secure) *TLS { return shows(NewAuthority(t).Issue("blue", "x"), s.ca.Roots) },
 			dials: ReasonUntrusted, accepts: ReasonUntrusted, remote: true},
+		"wrong authority of another name": {security: func(s *secure) *TLS {
+			return shows(NewAuthority(t, func(c *x509.Certificate) { c.Subject.CommonName = "other" }).Issue("blue", "x"), s.ca.Roots)
+		},
+			dials: ReasonUntrusted, accepts: ReasonUntrusted, remote: true},
 		"another node's": {security: func(s *secure) *TLS { return s.ca.TLS("blue", "a") },
 			dials: ReasonName, accepts: ReasonName, remote: true},
 		"nobody's": {security: func(s *secure) *TLS { return s.ca.TLS("blue", "x", unnamed) },
@@ -210,7 +214,9 @@ func TestTrap32_ServersAreWhoTheirCertificatesSay(t *testing.T) {
 		serves *TLS
 		dials  Reason
 	}{
-		"wrong authority":     {shows(NewAuthority(t).Issue("blue", "b"), ca.Roots), ReasonUntrusted},
+		"wrong authority": {shows(NewAuthority(t).Issue("blue", "b"), ca.Roots), ReasonUntrusted},
+		"wrong authority of another name": {shows(NewAuthority(t, func(c *x509.Certificate) { c.Subject.CommonName = "other" }).Issue("blue", "b"), ca.Roots),
+			ReasonUntrusted},
 		"another node's":      {ca.TLS("blue", "x"), ReasonName},
 		"nobody's":            {ca.TLS("blue", "b", unnamed), ReasonName},
 		"another cluster's":   {ca.TLS("green", "b"), ReasonCluster},

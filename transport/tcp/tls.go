@@ -26,11 +26,12 @@ type TLS struct {
 	// Allow says whether a certificate, which was issued by the cluster's authorities and
 	// is valid, is that of a node. If nil, [identity.Check] does: one of its URI names must
 	// be [identity.NodeURI](cluster, id). With authorities that serve one cluster alone, names of
-	// hosts do too: return leaf.VerifyHostname(string(id)).
+	// hosts do too: return leaf.VerifyHostname(string(id)). It is asked in the handshake, and
+	// every Recheck for each connection.
 	Allow func(leaf *x509.Certificate, cluster string, id transport.NodeID) error
 
 	// Recheck is how often the other side of a connection is checked again, against the
-	// clock and the credentials of that time. If zero, one minute; a certificate's own
+	// clock, the credentials and Allow of that time. If zero, one minute; a certificate's own
 	// end is not waited out. See the package's documentation.
 	Recheck time.Duration
 }

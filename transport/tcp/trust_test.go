@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -34,6 +35,13 @@ func (c *changing) set(cert *tls.Certificate, roots *x509.CertPool) {
 	c.now.Store(&identity.Credentials{Certificate: cert, Roots: roots})
 }
 
+// and returns the certificate with another one between it and the authority.
+func (c *changing) and(between *x509.Certificate) *tls.Certificate {
+	cert := *c.now.Load().Certificate
+	cert.Certificate = append(slices.Clone(cert.Certificate), between.Raw)
+	return &cert
+}
+
 func (c *changing) tls() *TLS {
 	return &TLS{Recheck: time.Millisecond, Credentials: func() (identity.Credentials, error) { return *c.now.Load(), nil }}
 }
@@ -42,7 +50,7 @@ func (c *changing) tls() *TLS {
 // call fails for that, not even one that was under way.
 func TestCertificateIsRenewed(t *testing.T) {
 	ca := NewAuthority(t)
-	for _, who := range []string{"caller", "server"} {
+	for _, who := range []string{"caller", "server", "caller, what lies between", "server, what lies between"} {
 		t.Run(who, func(t *testing.T) {
 			credsA, credsB := newChanging(ca.Issue("", "a"), ca.Roots), newChanging(ca.Issue("", "b"), ca.Roots)
 			a, b := &Transport{TLS: credsA.tls()}, &Transport{TLS: credsB.tls()}
@@ -62,10 +70,15 @@ func TestCertificateIsRenewed(t *testing.T) {
 				long <- err
 			}()
 			<-started
-			if who == "caller" {
+			switch who {
+			case "caller":
 				credsA.set(ca.Issue("", "a"), ca.Roots)
-			} else {
+			case "server":
 				credsB.set(ca.Issue("", "b"), ca.Roots)
+			case "caller, what lies between":
+				credsA.set(credsA.and(ca.Cert), ca.Roots)
+			default:
+				credsB.set(credsB.and(ca.Cert), ca.Roots)
 			}
 			eventually(t, func() bool {
 				_, err := a.Call(t.Context(), "b", "m", nil)
@@ -75,6 +88,49 @@ func TestCertificateIsRenewed(t *testing.T) {
 			release()
 			require.NoError(t, <-long)
 			require.Zero(t, a.Stats().Distrusted+b.Stats().Distrusted)
+		})
+	}
+}
+
+// Who is allowed no more is not kept until its certificate ends: at the side that does
+// not allow it, which says why.
+func TestAllowIsAskedAgain(t *testing.T) {
+	ca := NewAuthority(t)
+	for _, who := range []string{"caller", "server"} {
+		t.Run(who, func(t *testing.T) {
+			var banned atomic.Value
+			banned.Store(transport.NodeID("nobody"))
+			guarded := func(id transport.NodeID) *TLS {
+				s := ca.TLS("", id)
+				s.Recheck = time.Millisecond
+				s.Allow = func(leaf *x509.Certificate, cluster string, id transport.NodeID) error {
+					if id == banned.Load() {
+						return errors.New("banned")
+					}
+					return identity.Check(leaf, cluster, id)
+				}
+				return s
+			}
+			var toldA, toldB told
+			a := &Transport{TLS: guarded("a"), Events: toldA.events()}
+			b := &Transport{TLS: guarded("b"), Events: toldB.events()}
+			node(t, a, b, transport.HandlerFunc(echo))
+			_, err := a.Call(t.Context(), "b", "m", nil)
+			require.NoError(t, err)
+			at, told, other := a, &toldA, transport.NodeID("b")
+			if who == "caller" {
+				at, told, other = b, &toldB, "a"
+			}
+			banned.Store(other)
+			eventually(t, func() bool { return at.Stats().Distrusted == 1 })
+			require.Equal(t, ReasonName, told.reasons(t, 1)[0])
+			require.Equal(t, other, told.all()[0].Err.Node)
+			require.ErrorContains(t, told.all()[0].Err, "banned")
+			banned.Store(transport.NodeID("nobody"))
+			eventually(t, func() bool {
+				_, err := a.Call(t.Context(), "b", "m", nil)
+				return err == nil
+			})
 		})
 	}
 }
@@ -176,6 +232,7 @@ func TestRecheckWithoutCredentials(t *testing.T) {
 		chain: []*x509.Certificate{cert.Leaf},
 		usage: x509.ExtKeyUsageServerAuth,
 		creds: identity.Credentials{Certificate: cert, Roots: ca.Roots},
+		node:  "b",
 	}
 	stale, err := w.check()
 	require.NoError(t, err)
