@@ -28,58 +28,71 @@ type Files struct {
 	CA   string // the certificates of the cluster's authorities
 
 	// Every is how often at most it is looked whether a file was replaced. If zero, ten
-	// seconds.
+	// seconds. Files that could never be used are looked at once a second, if that is
+	// more often.
 	Every time.Duration
 
-	// OnError is told when files that were replaced cannot be used: one of them is
-	// unreadable, or certificate and key are not a pair. Those from before are used until
-	// they can be, and OnError is told again each time that they cannot. It may be nil.
+	// OnError is told when files cannot be used: one of them is unreadable, or certificate
+	// and key are not a pair. Those from before are used until they can be, and OnError is
+	// told again each time that they were looked at and cannot. It may be nil.
 	OnError func(error)
 
 	mu      sync.Mutex
-	loading bool
-	loaded  Credentials // the zero value before the first
+	loading chan struct{} // closed when it is over; nil if nobody looks at the files
+	loaded  Credentials   // the zero value before the first
+	failed  error         // why there is none before the first
 	stamps  [3]os.FileInfo
 	looked  time.Time
 }
 
+const firstEvery = time.Second
+
 // Credentials returns what the files hold, or held when they could last be used. It
 // fails if they never could. It looks at the files once in Every and reads them if one
-// of them is another; while that is going on, other calls get what was there before.
+// of them is another; while that is going on, other calls get what was there before, or
+// wait if there was nothing.
 func (f *Files) Credentials() (Credentials, error) {
-	if c, ok := f.ready(time.Now()); ok {
-		return c, nil
+	c, others, err := f.ready(time.Now())
+	switch {
+	case others != nil:
+		<-others
+		return f.last()
+	case err != errLook:
+		return c, err
 	}
 	c, stamps, err := f.load()
 	f.done(c, stamps, err)
 	if err != nil && f.OnError != nil {
 		f.OnError(err)
 	}
-	if c, ok := f.last(); ok {
-		return c, nil
-	}
-	return Credentials{}, err
+	return f.last()
 }
 
-// ready returns the credentials there are, if they need not be looked at. Else the
-// caller must load them.
-func (f *Files) ready(now time.Time) (Credentials, bool) {
+// errLook says that the caller has to look at the files.
+var errLook = errors.New("look at the files")
+
+// ready returns what is known, or whom to wait for.
+func (f *Files) ready(now time.Time) (c Credentials, others <-chan struct{}, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.loaded.Certificate == nil {
-		return Credentials{}, false
+	every, known := cmp.Or(max(f.Every, 0), 10*time.Second), f.loaded.Certificate != nil
+	if !known {
+		every = min(every, firstEvery)
 	}
-	if f.loading || now.Sub(f.looked) < cmp.Or(max(f.Every, 0), 10*time.Second) {
-		return f.loaded, true
+	switch {
+	case f.loading != nil && !known:
+		return Credentials{}, f.loading, nil
+	case f.loading != nil, !f.looked.IsZero() && now.Sub(f.looked) < every:
+		return f.loaded, nil, f.failed
 	}
-	f.loading = true
-	return Credentials{}, false
+	f.loading = make(chan struct{})
+	return Credentials{}, nil, errLook
 }
 
-func (f *Files) last() (Credentials, bool) {
+func (f *Files) last() (Credentials, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.loaded, f.loaded.Certificate != nil
+	return f.loaded, f.failed
 }
 
 // load reads the files if they have changed. The stamps are taken first: what changes
@@ -148,8 +161,12 @@ func (f *Files) unchanged(stamps [3]os.FileInfo) bool {
 func (f *Files) done(c Credentials, stamps [3]os.FileInfo, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.loading, f.looked = false, time.Now()
-	if err == nil {
-		f.loaded, f.stamps = c, stamps
+	close(f.loading)
+	f.loading, f.looked = nil, time.Now()
+	switch {
+	case err == nil:
+		f.loaded, f.failed, f.stamps = c, nil, stamps
+	case f.loaded.Certificate == nil:
+		f.failed = err
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -135,4 +136,53 @@ func TestFilesAreLookedAtSeldom(t *testing.T) {
 	}
 	group.Wait()
 	require.Len(t, d.errs, 1)
+}
+
+// Files that could never be used are looked at once a second: however many ask
+// meanwhile, the disk is read once and OnError told once.
+func TestFilesThatAreMissingAreLookedAtSeldom(t *testing.T) {
+	ca := authority.New(t)
+	cert := ca.Issue("", "a")
+	synctest.Test(t, func(t *testing.T) {
+		d := newFolder(t)
+		var group sync.WaitGroup
+		for range 8 {
+			group.Go(func() {
+				for range 100 {
+					_, err := d.f.Credentials()
+					assert.ErrorIs(t, err, fs.ErrNotExist)
+				}
+			})
+		}
+		group.Wait()
+		require.True(t, len(d.errs) == 1, "%d looks", len(d.errs))
+		d.write(cert, "cert", "key")
+		d.roots(ca)
+		_, err := d.f.Credentials()
+		require.ErrorIs(t, err, fs.ErrNotExist, "still that of before")
+		time.Sleep(firstEvery)
+		_, err = d.f.Credentials()
+		require.NoError(t, err)
+		require.Len(t, d.errs, 1)
+	})
+}
+
+// Who asks while the files are read for the first time gets what comes of that.
+func TestFilesAreReadForAllWhoAskFirst(t *testing.T) {
+	ca := authority.New(t)
+	d := newFolder(t)
+	cert := ca.Issue("", "a")
+	d.write(cert, "cert", "key")
+	d.roots(ca)
+	var group sync.WaitGroup
+	for range 64 {
+		group.Go(func() {
+			c, err := d.f.Credentials()
+			if assert.NoError(t, err) {
+				assert.Equal(t, cert.Certificate, c.Certificate.Certificate)
+			}
+		})
+	}
+	group.Wait()
+	require.Empty(t, d.errs)
 }
