@@ -2,8 +2,8 @@ package tcp
 
 import "fmt"
 
-// A backlog is what a server holds for a peer that reads more slowly than it calls.
-// While a good deal of it waits, requests that arrive are held and not run, which
+// A backlog is what a server holds, besides requests, for a peer that reads more slowly
+// than it calls. While a good deal of it waits, requests that arrive are held and not run, which
 // costs honest peers nothing: they would wait for what is before them anyway. What
 // the handlers that were running then return is bounded too, by failing their calls. It
 // is guarded by its owner's mutex.
@@ -52,19 +52,33 @@ func (b *backlog) next() []*served {
 	return run
 }
 
-// answerLater queues an answer when there is room, if it may wait for that. It returns
-// the next call to be run.
-func (s *server) answerLater(f *frame) (next *served) {
+// answerLater answers a call when there is room, if the answer may wait for that. Until
+// then the call is one of those that the peer may have under way, so the requests behind
+// answers are bounded as all others are. It returns the next call to be run.
+func (s *server) answerLater(k *served, f *frame, space <-chan struct{}) (next *served) {
 	n := len(f.payload) + waitingCost
-	if s.wait(n) {
-		s.w.put(f, nil)
-	} else {
-		n = 0
-		s.stats.dropped.Add(1)
+	if !s.wait(n) {
 		text := fmt.Sprintf("tcp: response of %d bytes dropped: too many wait for the caller to read", len(f.payload))
-		s.w.put(&frame{kind: kindResponse, id: f.id, status: statusFailed, payload: []byte(text)}, nil)
+		f, n = &frame{kind: kindResponse, id: f.id, status: statusFailed, payload: []byte(text)}, 0
+		s.stats.dropped.Add(1)
 	}
-	return s.waited(n)
+	for space != nil {
+		select {
+		case <-space:
+			next, space = s.answer(k, f, n)
+		case <-s.dead:
+			s.forget(k)
+			return nil
+		}
+	}
+	return next
+}
+
+// forget takes a call off the list that cannot be answered any more.
+func (s *server) forget(k *served) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.calls.delete(k.id)
 }
 
 // wait says whether a response may wait for the writer.
@@ -72,15 +86,6 @@ func (s *server) wait(bytes int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.backlog.add(bytes)
-}
-
-// waited follows when it has been queued.
-func (s *server) waited(bytes int) (next *served) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.backlog.remove(bytes)
-	s.resume()
-	return s.crew.next()
 }
 
 // resume has calls run that were held, after one was answered. It needs s.mu.

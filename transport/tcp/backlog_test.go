@@ -2,6 +2,8 @@ package tcp
 
 import (
 	"context"
+	"runtime"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -109,5 +111,79 @@ func TestHeldCallsEndWithTheConnection(t *testing.T) {
 		<-s.dead
 		synctest.Wait()
 		require.Equal(t, before, ran.Load())
+	})
+}
+
+// Requests count as long as their answers wait: a peer that never reads holds no more of
+// them than it may send.
+func TestServerBoundsRequestsBehindAnswersThatWait(t *testing.T) {
+	own := limits{message: 1 << 20, calls: 1000, window: 4 << 20, ping: time.Second}
+	h := func(_ context.Context, _ transport.NodeID, method string, req []byte) ([]byte, error) {
+		if method == "fill" {
+			return make([]byte, queueSize), nil
+		}
+		return req[:1], nil
+	}
+	for name, ends := range map[string]bool{"waiting": false, "handler ends its goroutine": true} {
+		t.Run(name, func(t *testing.T) {
+			handle := h
+			if ends {
+				handle = func(ctx context.Context, from transport.NodeID, method string, req []byte) ([]byte, error) {
+					if method == "m" {
+						runtime.Goexit()
+					}
+					return h(ctx, from, method, req)
+				}
+			}
+			withServerOf(t, own, handle, func(t *testing.T, s *server, peer *script) {
+				before := memory()
+				for id := range 3 { // one is being written, one is queued, one waits
+					peer.send(frame{kind: kindRequest, id: uint64(id), method: "fill"})
+					synctest.Wait()
+				}
+				sent := 0
+				for ; sent < 100; sent++ {
+					f := frame{kind: kindRequest, id: 100 + uint64(sent), method: "m", payload: make([]byte, own.message)}
+					if _, err := peer.conn.Write(appendFrame(nil, &f)); err != nil {
+						break
+					}
+					synctest.Wait()
+				}
+				grown := memory() - before
+				require.Less(t, grown, own.window+8<<20, "%d requests in use", sent)
+				require.Equal(t, uint64(1), s.stats.violations.Load())
+				require.Equal(t, own.window/own.message, sent-1, "those that it may send, and the one too many")
+			})
+		})
+	}
+}
+
+// A caller that keeps to what it was told is not taken for one that does not, however
+// slowly it reads: what it knows to be answered is answered.
+func TestSlowReaderBreaksNoBound(t *testing.T) {
+	own := limits{message: 64 << 10, calls: 16, window: 256 << 10, ping: time.Second}
+	there, back := link{rate: 100 << 20, buffer: 64 << 10}, link{rate: 2 << 20, buffer: 8 << 10}
+	h := func(_ context.Context, _ transport.NodeID, _ string, req []byte) ([]byte, error) {
+		return make([]byte, 64<<10-len(req)%1000), nil
+	}
+	overLinks(t, there, back, own, own, h, func(t *testing.T, c *client, s *server) {
+		var group sync.WaitGroup
+		for i := range 64 {
+			group.Go(func() {
+				for range 4 {
+					_, err := c.call(t.Context(), "m", make([]byte, 1000*i+i))
+					require.NoError(t, err)
+				}
+			})
+		}
+		group.Wait()
+		require.Zero(t, s.stats.violations.Load())
+		require.Zero(t, s.stats.dropped.Load())
+		synctest.Wait()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		require.Zero(t, s.backlog.bytes)
+		require.Equal(t, own.calls, s.gate.calls)
+		require.Equal(t, own.window, s.gate.bytes)
 	})
 }

@@ -28,11 +28,12 @@ type client struct {
 	since   time.Time
 	dead    chan struct{} // closed after err is set
 	err     error
-	calls   sync.Pool     // of *call, answered
-	idle    time.Duration // without a call, after which it is closed; zero: never
-	trust   *trust        // in the other side; nil without TLS
-	closed  atomic.Bool   // failed or away
-	settled int           // calls whose replies were handed on since live was told; read's alone
+	calls   sync.Pool         // of *call, answered
+	idle    time.Duration     // without a call, after which it is closed; zero: never
+	trust   *trust            // in the other side; nil without TLS
+	gaveUp  func(error) error // words, and tells of, what ended the writer
+	closed  atomic.Bool       // failed or away
+	settled int               // calls whose replies were handed on since live was told; read's alone
 
 	mu      sync.Mutex
 	gate    gate
@@ -70,6 +71,7 @@ func newClient(conn net.Conn, own, other limits, stats *counters) *client {
 		dead:    make(chan struct{}),
 		gate:    gate{calls: min(own.calls, other.calls), bytes: other.window},
 	}
+	c.gaveUp = func(err error) error { return err }
 	c.used, c.rested = true, c.since // there is a call that it was made for
 	c.w = newWriter(c.conn, 3*c.ping, c.dead, &c.mu)
 	return c
@@ -89,7 +91,7 @@ func (c *client) run() {
 	group.Go(func() {
 		tick := time.NewTicker(c.ping)
 		defer tick.Stop()
-		c.fail(c.w.run(tick.C, c.beat))
+		c.fail(c.gaveUp(c.w.run(tick.C, c.beat)))
 	})
 	if c.trust != nil {
 		group.Go(func() { c.trust.watch(c.dead, c.leave, c.fail) })
@@ -390,5 +392,5 @@ func (c *client) dropped(k *call) {
 // counters is what Stats reads.
 type counters struct {
 	dialled, accepted, refused, crowded, distrusted atomic.Uint64
-	violations, late, unknown, dropped              atomic.Uint64
+	violations, late, unknown, dropped, stalled     atomic.Uint64
 }

@@ -46,19 +46,21 @@
 // against MaxCalls until the other side has answered. A handler's context has the
 // caller's deadline, as the time that was left when the request was sent, and ends
 // when the connection is lost. A peer that is frozen, reads nothing or trickles a
-// byte at a time is given up within three KeepAlive intervals. A message may take
+// byte at a time is given up within three KeepAlive intervals; one that says that it
+// reads, and takes nothing of what waits for it, within sixty. A message may take
 // as long as it needs, either way: each side tells the other that it reads, and
 // 4 KiB in three intervals are enough, or with TLS its unit, 16 KiB. A connection
 // without a call for IdleTimeout is closed by the side that dialled it, and of a node
 // without a connection nothing is kept but a recent failure.
 //
 // What a peer sends is bounded before memory is spent on it: no length is believed,
-// buffers grow with what has arrived. A peer may hold at most MaxCalls handlers and
-// 4·MaxFrame bytes of requests on each connection; one that takes more has broken
-// the protocol and is cut off. Of a peer that reads more slowly than it calls, the
-// responses that wait have at most 16·MaxFrame bytes, and 8 KiB for each of MaxCalls;
-// from a quarter of that on its calls are held, and what is more than all of it fails
-// its call. Connections are bounded by MaxConns, and so, besides, are handshakes; places
+// buffers grow with what has arrived. A peer may have at most MaxCalls calls under way,
+// with 4·MaxFrame bytes of requests, on each connection, from when a request arrives
+// until its answer is on its way; one that sends more has broken the protocol and is cut
+// off, when one request more has been read. Of a peer that reads more slowly than it
+// calls, the responses that wait have at most 16·MaxFrame bytes, and 8 KiB for each of
+// MaxCalls; from a quarter of that on its calls are held, and what is more than all of it
+// fails its call. Connections are bounded by MaxConns, and so, besides, are handshakes; places
 // are shared among the nodes, and handshakes among the addresses, that want them. So a
 // handshake that is not gone on with harms whoever began it. It may bring 64 KiB, and
 // costs twice that at most, for HandshakeTimeout at most. A node that begins handshakes

@@ -1,8 +1,12 @@
 package tcp
 
 import (
+	"errors"
+	"net"
 	"sync"
 	"time"
+
+	"github.com/eventual-go/eventual/transport"
 )
 
 // Events are what a [Transport] tells as it happens. The functions may be nil. They
@@ -11,8 +15,8 @@ import (
 type Events struct {
 	// OnRefused is told of connections that come to nothing, whichever side made them
 	// and whichever side refused: those whose handshake fails, and those that end since
-	// the other side's certificate has expired, its authority is believed no more, or
-	// TLS.Allow allows it no more.
+	// the other side's certificate has expired, its authority is believed no more,
+	// TLS.Allow allows it no more, or it has stalled.
 	//
 	// Who can connect can cause any number of them. So of each Reason 16 are told at
 	// once, and then four a second; Stats counts them all.
@@ -57,6 +61,18 @@ func (r *reports) take(reason Reason, now time.Time) (missed uint64, ok bool) {
 	b.full = b.full.Add(reportEvery)
 	missed, b.missed = b.missed, 0
 	return missed, true
+}
+
+// gaveUp counts and tells of it if what ended a connection is that the other side
+// stalled, and returns that in words.
+func (t *Transport) gaveUp(err error, conn net.Conn, id transport.NodeID, dialled bool) error {
+	if !errors.Is(err, errStalled) {
+		return err
+	}
+	e := explain(&HandshakeError{Reason: ReasonStalled}, conn, id)
+	t.stats.stalled.Add(1)
+	t.refused(e, dialled)
+	return e
 }
 
 // refused tells of a connection that came to nothing.

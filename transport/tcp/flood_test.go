@@ -392,3 +392,41 @@ func TestHandshakeIsBounded(t *testing.T) {
 	require.Equal(t, []Reason{ReasonProtocol}, s.told.reasons(t, 1))
 	require.ErrorIs(t, s.told.all()[0].Err, errLong)
 }
+
+// A peer that says all the while that it reads, and takes nothing of its answers, is
+// given up, and it is told of. One that reads as slowly as it may is not: see
+// TestSlowTransfers.
+func TestPongsAloneKeepNobody(t *testing.T) {
+	for _, plain := range []bool{true, false} {
+		t.Run(fmt.Sprint("plain=", plain), func(t *testing.T) {
+			t.Parallel()
+			s := newSecure(t, func(b *Transport) {
+				b.KeepAlive = 100 * time.Millisecond
+				if b.Plain = plain; plain {
+					b.TLS = nil
+				}
+			})
+			var security *TLS
+			if !plain {
+				security = s.ca.TLS("blue", "x")
+			}
+			x, _ := s.caller("x", "blue", security)
+			conn := stranger(t, s.addr)
+			conn.SetReadBuffer(64 << 10)
+			met, err := x.reach(conn, "b")
+			require.NoError(t, err)
+			for id := range uint64(4) {
+				met.line.Write(appendFrame(nil, &frame{kind: kindRequest, id: id, method: "m", payload: make([]byte, 4<<20)}))
+			}
+			pong := appendFrame(nil, &frame{kind: kindPong})
+			eventually(t, func() bool {
+				_, err := met.line.Write(pong)
+				return err != nil
+			})
+			require.Equal(t, []Reason{ReasonStalled}, s.told.reasons(t, 1))
+			require.Equal(t, transport.NodeID("x"), s.told.all()[0].Err.Node)
+			require.Equal(t, uint64(1), s.b.Stats().Stalled)
+			require.Zero(t, s.b.Stats().Violations)
+		})
+	}
+}

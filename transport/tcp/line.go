@@ -105,13 +105,29 @@ func (w *wire) sendPending() error {
 	return w.send(b)
 }
 
+// stalled is how often its patience a wire believes who says that it reads, and takes
+// nothing to speak of.
+const stalled = 20
+
+var errStalled = errors.New("the other side says that it reads, and takes nothing")
+
 // send gives up when for the time of its patience the network has taken nothing to
 // speak of, and the other side has not said that it reads: a large send buffer may
-// take nothing for long although it empties steadily.
+// take nothing for long although it empties steadily. For how long is bounded too, or
+// who says so and reads nothing would be waited for without end.
 func (w *wire) send(b []byte) error {
+	var since time.Time // the network took so little; of what was sent last
+	little := 0
 	for len(b) > 0 {
+		now := time.Now()
+		if little >= progress || since.IsZero() {
+			since, little = now, 0
+		}
+		if now.Sub(since) >= stalled*w.patience {
+			return errStalled
+		}
 		w.taken.Store(false)
-		if err := w.SetWriteDeadline(time.Now().Add(w.patience)); err != nil {
+		if err := w.SetWriteDeadline(now.Add(w.patience)); err != nil {
 			return err
 		}
 		n, err := w.Conn.Write(b[:min(len(b), 2*chunk)])
@@ -119,7 +135,7 @@ func (w *wire) send(b []byte) error {
 		if err != nil && !slow {
 			return err
 		}
-		b = b[n:]
+		b, little = b[n:], little+n
 	}
 	return nil
 }

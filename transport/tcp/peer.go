@@ -176,6 +176,7 @@ func (p *peer) connect(ctx context.Context) (*client, error) {
 	c.idle = p.t.idleTimeout()
 	c.trust = met.trust
 	c.trust.tell(p.t, conn, p.id, true)
+	c.gaveUp = func(err error) error { return p.t.gaveUp(err, conn, p.id, true) }
 	if !p.t.admit(c) {
 		conn.Close()
 		return nil, transport.ErrClosed

@@ -16,7 +16,7 @@ import (
 )
 
 // A HandshakeError says why two nodes do not talk to each other although there was a
-// connection. It is [transport.ErrUnreachable] to [errors.Is].
+// connection, or why they do no more. It is [transport.ErrUnreachable] to [errors.Is].
 type HandshakeError struct {
 	// Addr is that of the other side.
 	Addr string
@@ -79,6 +79,7 @@ const (
 	ReasonCluster                     // another cluster
 	ReasonNode                        // another node than was looked for
 	ReasonBusy                        // there are too many connections, or handshakes under way
+	ReasonStalled                     // after the handshake: for sixty KeepAlive intervals it took nothing of what it was sent, and said that it reads
 	allReasons
 )
 
@@ -99,6 +100,7 @@ var reasonTexts = [allReasons]string{
 	ReasonCluster:       "another cluster",
 	ReasonNode:          "another node",
 	ReasonBusy:          "too many connections",
+	ReasonStalled:       "nothing was taken",
 }
 
 // String returns the reason in a few words.

@@ -156,6 +156,7 @@ func (a *acceptor) serve(g *guest) {
 	s := newServer(met.line, met.other.self, met.own.limits, met.other.limits, a.handler, &a.t.stats)
 	s.trust = met.trust
 	s.trust.tell(a.t, g.conn, met.other.self, false)
+	s.gaveUp = func(err error) { a.t.gaveUp(err, g.conn, met.other.self, false) }
 	if !a.keep(g, s) {
 		return
 	}

@@ -25,6 +25,7 @@ type server struct {
 	running sync.WaitGroup // the goroutines that handlers run in
 	names   names          // of the methods; read's alone
 	trust   *trust         // in the peer; nil without TLS
+	gaveUp  func(error)    // tells of what ended the writer
 
 	mu      sync.Mutex
 	gate    gate
@@ -73,6 +74,7 @@ func newServer(conn net.Conn, peer transport.NodeID, own, other limits, h transp
 		gate:    gate{calls: own.calls, bytes: own.window},
 		backlog: newBacklog(own),
 		crew:    newCrew(),
+		gaveUp:  func(error) {},
 	}
 	s.w = newWriter(s.conn, 3*s.ping, s.dead, &s.mu)
 	return s
@@ -82,8 +84,9 @@ func newServer(conn net.Conn, peer transport.NodeID, own, other limits, h transp
 func (s *server) run() {
 	var group sync.WaitGroup
 	group.Go(func() {
-		s.w.run(nil, nil)
+		err := s.w.run(nil, nil)
 		s.fail()
+		s.gaveUp(err)
 	})
 	if s.trust != nil {
 		group.Go(func() { s.trust.watch(s.dead, s.renew, func(error) { s.fail() }) })
@@ -272,8 +275,7 @@ func (k *served) serve() (next *served) {
 	return s.reply(k, resp, err)
 }
 
-// reply answers a call, cancelled or not, and takes it off the list first: a peer
-// that has the answer may send another call. It returns the next call to be run.
+// reply answers a call, cancelled or not. It returns the next call to be run.
 func (s *server) reply(k *served, resp []byte, err error) (next *served) {
 	f := frame{kind: kindResponse, id: k.id, payload: resp}
 	switch {
@@ -283,26 +285,29 @@ func (s *server) reply(k *served, resp []byte, err error) (next *served) {
 	case len(resp) > s.accepts:
 		f.status, f.payload = statusTooLarge, tooLarge(s.accepts, len(resp))
 	}
-	next, ok := s.answer(k, &f)
-	if !ok {
-		next = s.answerLater(&f)
+	k.ctx.end(context.Canceled)
+	next, space := s.answer(k, &f, 0)
+	if space != nil {
+		next = s.answerLater(k, &f, space)
 	}
 	k.recycle()
 	return next
 }
 
-// answer takes a call off the list, and queues its answer if there is room.
-func (s *server) answer(k *served, f *frame) (next *served, ok bool) {
+// answer queues an answer and takes its call off the list, in one step: a peer that has
+// the answer may send another call, and one that has not may not. If there is no room it
+// returns what to wait for. An answer that has waited counts so many bytes.
+func (s *server) answer(k *served, f *frame, waited int) (next *served, space <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if space = s.w.tryPut(f); space != nil {
+		return nil, space
+	}
 	s.calls.delete(k.id)
 	s.gate.leave(len(k.req))
-	k.ctx.end(context.Canceled)
-	if s.w.tryPut(f) != nil {
-		return nil, false
-	}
+	s.backlog.remove(waited)
 	s.resume()
-	return s.crew.next(), true
+	return s.crew.next(), nil
 }
 
 // handOn has another goroutine run a call.

@@ -358,6 +358,58 @@ func TestWriterPatience(t *testing.T) {
 	}
 }
 
+// Nobody waits for ever for a peer that says that it reads and takes nothing. It is so at
+// either end of a connection.
+func TestWriterGivesUpWhoOnlySaysThatItReads(t *testing.T) {
+	for name, takes := range map[string]int{"nothing": 0, "next to nothing": 1} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				near, far := net.Pipe()
+				defer far.Close()
+				const patience = 3 * time.Second
+				w := newWriter(near, patience, nil, new(sync.Mutex))
+				done := make(chan error, 1)
+				start := time.Now()
+				go func() { done <- w.line.write(make([]byte, large)) }()
+				for len(done) == 0 && time.Since(start) < 100*patience {
+					w.taken.Store(true)
+					far.SetReadDeadline(time.Now().Add(patience / 2))
+					io.ReadFull(far, make([]byte, takes))
+					time.Sleep(patience / 2)
+					synctest.Wait()
+				}
+				require.Len(t, done, 1)
+				require.ErrorIs(t, <-done, errStalled)
+				require.GreaterOrEqual(t, time.Since(start), stalled*patience)
+				require.LessOrEqual(t, time.Since(start), (stalled+2)*patience)
+			})
+		})
+	}
+}
+
+// Callers of a peer that takes no requests, and says that it reads them, are told why.
+func TestClientGivesUpServerThatTakesNothing(t *testing.T) {
+	withClientOf(t, wide, 0, func(t *testing.T, c *client, peer *script) {
+		call := make(chan error, 1)
+		go func() {
+			_, err := c.call(t.Context(), "m", make([]byte, large))
+			call <- err
+		}()
+		synctest.Wait()
+		for range 4 * stalled { // intervals; patience is three
+			if len(call) == 0 {
+				peer.send(frame{kind: kindPong})
+			}
+			time.Sleep(wide.ping)
+			synctest.Wait()
+		}
+		require.Len(t, call, 1)
+		err := <-call
+		require.ErrorIs(t, err, transport.ErrUnreachable)
+		require.ErrorIs(t, err, errStalled)
+	})
+}
+
 // Pongs are not answered by pongs: a quiet connection stays quiet.
 func TestPongsAreNotAnswered(t *testing.T) {
 	withClient(t, func(t *testing.T, c *client, peer *script) {

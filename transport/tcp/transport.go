@@ -104,6 +104,7 @@ type Stats struct {
 	Refused        uint64 // connections that did not, or of another cluster, or too many
 	Crowded        uint64 // connections closed to make room for others; in the handshake they are Refused too
 	Distrusted     uint64 // connections closed because the other side's certificate was no longer good
+	Stalled        uint64 // connections closed because the peer took nothing of what it was sent
 	Violations     uint64 // connections closed because the peer broke the protocol
 	LateReplies    uint64 // replies dropped because their caller waited no longer
 	UnknownReplies uint64 // replies dropped because there was no such call
@@ -118,6 +119,7 @@ func (t *Transport) Stats() Stats {
 		Refused:        t.stats.refused.Load(),
 		Crowded:        t.stats.crowded.Load(),
 		Distrusted:     t.stats.distrusted.Load(),
+		Stalled:        t.stats.stalled.Load(),
 		Violations:     t.stats.violations.Load(),
 		LateReplies:    t.stats.late.Load(),
 		UnknownReplies: t.stats.unknown.Load(),
