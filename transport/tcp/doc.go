@@ -60,12 +60,13 @@
 // off, when one request more has been read. Of a peer that reads more slowly than it
 // calls, the responses that wait have at most 16·MaxFrame bytes, and 8 KiB for each of
 // MaxCalls; from a quarter of that on its calls are held, and what is more than all of it
-// fails its call. Connections are bounded by MaxConns, and so, besides, are handshakes; places
-// are shared among the nodes, and handshakes among the addresses, that want them. So a
-// handshake that is not gone on with harms whoever began it. It may bring 64 KiB, and
-// costs twice that at most, for HandshakeTimeout at most. A node that begins handshakes
-// without end keeps nobody from being served, but it does cost this one the arithmetic
-// of each, some tenths of a millisecond: a firewall's affair.
+// fails its call. Connections are bounded by MaxConns, and a node may have eight of them:
+// so it can have this one hold eight times as much, and no more. Handshakes are as many,
+// besides. Places are shared among the nodes, and handshakes among the addresses, that
+// want them. So a handshake that is not gone on with harms whoever began it. It may bring
+// 64 KiB, and costs twice that at most, for HandshakeTimeout at most. A node that begins
+// handshakes without end keeps nobody from being served, but it does cost this one the
+// arithmetic of each, some tenths of a millisecond: a firewall's affair.
 //
 // # Concurrency
 //

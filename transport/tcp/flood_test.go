@@ -430,3 +430,29 @@ func TestPongsAloneKeepNobody(t *testing.T) {
 		})
 	}
 }
+
+// A node has few connections however many there is room for: it loses its oldest.
+func TestConnectionsOfOneNodeAreBounded(t *testing.T) {
+	s := newSecure(t, nil)
+	x, _ := s.caller("x", "blue", s.ca.TLS("blue", "x"))
+	var conns []*line
+	for range maxOfNode + 3 {
+		met, err := x.reach(stranger(t, s.addr), "b")
+		require.NoError(t, err)
+		conns = append(conns, met.line)
+	}
+	for _, conn := range conns[:3] {
+		awaitClosed(t, conn)
+	}
+	require.Equal(t, uint64(3), s.b.Stats().Crowded)
+	for i, conn := range conns[3:] { // all others are served
+		_, err := conn.Write(appendFrame(nil, &frame{kind: kindRequest, id: uint64(i), method: "m"}))
+		require.NoError(t, err)
+		h, _ := newScript(t, conn).expect(kindResponse)
+		require.Equal(t, uint64(i), h.id)
+	}
+	y, _ := s.caller("y", "blue", s.ca.TLS("blue", "y"))
+	_, err := y.Call(t.Context(), "b", "m", nil)
+	require.NoError(t, err)
+	require.Equal(t, uint64(3), s.b.Stats().Crowded)
+}

@@ -77,11 +77,14 @@ type guest struct {
 func newAcceptor(t *Transport, h transport.Handler) *acceptor {
 	a := &acceptor{t: t, handler: h}
 	a.arriving.Limit = max(t.maxConns(), leastArriving)
-	a.seated.Limit, a.seated.Loyal = t.maxConns(), true
+	a.seated.Limit, a.seated.Each, a.seated.Loyal = t.maxConns(), maxOfNode, true
 	return a
 }
 
-const leastArriving = 16 // so many handshakes at a time may be under way
+const (
+	leastArriving = 16 // so many handshakes at a time may be under way
+	maxOfNode     = 8  // connections; it needs one, and a second while they are renewed
+)
 
 // accept takes connections until the listener is closed or ctx ends.
 func (a *acceptor) accept(ctx context.Context, ln net.Listener) error {

@@ -55,8 +55,9 @@ type Transport struct {
 	// have at most four times MaxFrame bytes together. If zero, 1024.
 	MaxCalls int
 
-	// MaxConns is how many connections Serve holds at a time. When there are more, a
-	// node that has several loses its oldest; if each has but one, the new one is refused.
+	// MaxConns is how many connections Serve holds at a time, of one node eight at most.
+	// When there are more, a node that has several loses its oldest, with the calls that
+	// are under way; if each has but one, the new one is refused.
 	// Besides, as many, and at least 16, may be in the handshake: when there are more, the
 	// oldest from the address with the most of them is closed. If zero, 1024.
 	MaxConns int
