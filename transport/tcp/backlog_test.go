@@ -158,6 +158,39 @@ func TestServerBoundsRequestsBehindAnswersThatWait(t *testing.T) {
 	}
 }
 
+// A small request does not hold the bytes of a large one that came before.
+func TestSmallRequestsHoldLittle(t *testing.T) {
+	own := limits{message: 128 << 10, calls: 1000, window: 4<<20 + 1<<12, ping: time.Second}
+	h := func(ctx context.Context, _ transport.NodeID, method string, _ []byte) ([]byte, error) {
+		if method == "wait" {
+			<-ctx.Done()
+		}
+		time.Sleep(time.Second) // all at once
+		return nil, nil
+	}
+	const together = 32
+	withServerOf(t, own, h, func(t *testing.T, _ *server, peer *script) {
+		before := memory()
+		id := uint64(0)
+		for range 20 {
+			for _, f := range []frame{{method: "large", payload: make([]byte, own.message)}, {method: "wait", payload: make([]byte, 2)}} {
+				for range together {
+					id++
+					f.kind, f.id = kindRequest, id
+					peer.send(f)
+				}
+				if f.method == "large" {
+					for range together {
+						peer.expect(kindResponse)
+					}
+				}
+				synctest.Wait()
+			}
+		}
+		require.Less(t, memory()-before, 2*own.window+8<<20)
+	})
+}
+
 // A caller that keeps to what it was told is not taken for one that does not, however
 // slowly it reads: what it knows to be answered is answered.
 func TestSlowReaderBreaksNoBound(t *testing.T) {

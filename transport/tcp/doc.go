@@ -57,7 +57,8 @@
 // buffers grow with what has arrived. A peer may have at most MaxCalls calls under way,
 // with 4·MaxFrame bytes of requests, on each connection, from when a request arrives
 // until its answer is on its way; one that sends more has broken the protocol and is cut
-// off, when one request more has been read. Of a peer that reads more slowly than it
+// off, when one request more has been read. What holds them may cost twice that, and
+// 4 KiB for each. Of a peer that reads more slowly than it
 // calls, the responses that wait have at most 16·MaxFrame bytes, and 8 KiB for each of
 // MaxCalls; from a quarter of that on its calls are held, and what is more than all of it
 // fails its call. Connections are bounded by MaxConns, and a node may have eight of them:

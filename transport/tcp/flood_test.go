@@ -210,13 +210,17 @@ func TestClaimsCostNothing(t *testing.T) {
 					b.TLS = nil
 				}
 			})
-			var security *TLS
-			if !plain {
-				security = s.ca.TLS("blue", "x")
+			var callers []*Transport
+			for i := range 100 { // nodes of their own: one has few connections
+				id, security := transport.NodeID(fmt.Sprint("x", i)), (*TLS)(nil)
+				if !plain {
+					security = s.ca.TLS("blue", id)
+				}
+				x, _ := s.caller(id, "blue", security)
+				callers = append(callers, x)
 			}
-			x, _ := s.caller("x", "blue", security)
 			before := memory()
-			for range 100 { // a frame of 1 GiB, which may be sent, of which nothing comes
+			for _, x := range callers { // a frame of 1 GiB, which may be sent, of which nothing comes
 				conn := stranger(t, s.addr)
 				met, err := x.reach(conn, "b")
 				require.NoError(t, err)
@@ -225,7 +229,8 @@ func TestClaimsCostNothing(t *testing.T) {
 			grown := memory() - before
 			t.Logf("%.2f MB in use for each claim of 1 GiB", float64(grown)/100e6)
 			require.Less(t, grown, 100*(512<<10))
-			violations := s.b.Stats().Violations
+			require.Zero(t, s.b.Stats().Crowded)
+			x, violations := callers[0], s.b.Stats().Violations
 			for _, claim := range []string{"\x01\x01\x80\x80\x80\x80\x10", "\x01\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"} { // 4 GiB, and all there is
 				conn := stranger(t, s.addr)
 				met, err := x.reach(conn, "b")

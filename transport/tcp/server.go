@@ -48,18 +48,34 @@ type served struct {
 }
 
 var (
-	serving    sync.Pool // of *served
+	serving    [2]sync.Pool // of *served: with small bodies, and with larger ones
 	errNoReply = errors.New("handler ended without a reply")
 )
 
-func newServed() *served {
-	if k, ok := serving.Get().(*served); ok {
-		return k
+const (
+	smallBody = 4 << 10
+	keepBody  = 2 * chunk // a larger one is not used again
+)
+
+func poolOf(bytes int) *sync.Pool {
+	if bytes <= smallBody {
+		return &serving[0]
 	}
-	return new(served)
+	return &serving[1]
 }
 
-const keepBody = 2 * chunk // a larger request is not kept
+// newServed returns a place for a call with a body of so many bytes. It holds no more
+// than twice as many, or next to nothing.
+func newServed(bytes int) *served {
+	k, ok := poolOf(bytes).Get().(*served)
+	if !ok {
+		return new(served)
+	}
+	if cap(k.body) > max(smallBody, 2*bytes) {
+		k.body = nil
+	}
+	return k
+}
 
 func newServer(conn net.Conn, peer transport.NodeID, own, other limits, h transport.Handler, stats *counters) *server {
 	s := &server{
@@ -161,7 +177,7 @@ func (s *server) read() error {
 
 // request reads one request and starts its handler.
 func (s *server) request(r *frameReader, h header) error {
-	k := newServed()
+	k := newServed(h.size)
 	k.server, k.id = s, h.id
 	var err error
 	if k.body, err = r.read(k.body, h.size); err != nil {
@@ -328,5 +344,5 @@ func (k *served) recycle() {
 	if k.body = k.body[:0]; cap(k.body) > keepBody {
 		k.body = nil
 	}
-	serving.Put(k)
+	poolOf(cap(k.body)).Put(k)
 }
