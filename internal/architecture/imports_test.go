@@ -30,7 +30,7 @@ var allowed = map[string][]string{
 	"transport/faults":        {"transport"},
 	"transport/mem":           {"transport", "transport/faults", "transport/internal/carry"},
 	"transport/identity":      {"transport"},
-	"transport/tcp":           {"transport", "transport/identity", "transport/internal/crowd"},
+	"transport/tcp":           {"transport", "transport/identity", "transport/internal/carry", "transport/internal/crowd"},
 	"transport/httptransport": {"transport", "transport/internal/carry"},
 	"transport/intercept":     {"transport"},
 	"transport/transporttest": {"transport"},

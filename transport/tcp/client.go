@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/eventual-go/eventual/transport"
+	"github.com/eventual-go/eventual/transport/internal/carry"
 )
 
 var (
@@ -124,7 +125,7 @@ func (c *client) fail(err error) {
 	}
 	c.failed = true
 	c.closed.Store(true)
-	c.err = fmt.Errorf("%w: connection lost: %w", transport.ErrUnreachable, cause{err})
+	c.err = fmt.Errorf("%w: connection lost: %w", transport.ErrUnreachable, carry.Cause(err))
 	close(c.dead)
 	c.conn.Close()
 	c.pending.all(func(k *call) { k.reply <- result{err: c.err} })
@@ -150,7 +151,7 @@ func (c *client) call(ctx context.Context, method string, req []byte) ([]byte, e
 	if len(req) > c.limit {
 		return nil, &transport.TooLargeError{What: "request", Limit: c.limit, Size: len(req)}
 	}
-	f := frame{kind: kindRequest, timeout: timeout(ctx), method: method, payload: req}
+	f := frame{kind: kindRequest, timeout: carry.Left(ctx), method: method, payload: req}
 	k, err := c.enter(ctx, &f)
 	if err != nil {
 		return nil, err
@@ -165,14 +166,6 @@ func (c *client) call(ctx context.Context, method string, req []byte) ([]byte, e
 	}
 }
 
-// timeout returns the time left for a call as it is sent.
-func timeout(ctx context.Context) uint64 {
-	if d, ok := ctx.Deadline(); ok {
-		return microseconds(time.Until(d))
-	}
-	return 0
-}
-
 // enter waits until the call is admitted, registers it, and queues its request. All of
 // that is one step if there is nothing to wait for.
 func (c *client) enter(ctx context.Context, f *frame) (*call, error) {
@@ -180,7 +173,7 @@ func (c *client) enter(ctx context.Context, f *frame) (*call, error) {
 	if err != nil || queued {
 		return k, err
 	}
-	if f.timeout = timeout(ctx); !c.w.put(f, ctx.Done()) {
+	if f.timeout = carry.Left(ctx); !c.w.put(f, ctx.Done()) {
 		return nil, c.unsent(ctx, k)
 	}
 	return k, nil
@@ -196,7 +189,7 @@ func (c *client) register(ctx context.Context, f *frame) (k *call, queued bool, 
 		if err := c.await(ctx, t); err != nil {
 			return nil, false, err
 		}
-		f.timeout = timeout(ctx)
+		f.timeout = carry.Left(ctx)
 	}
 	c.next++
 	k = c.newCall()

@@ -142,7 +142,7 @@ func TestServerKeepsCallersDeadline(t *testing.T) {
 	withServer(t, untilDone, func(t *testing.T, s *server, peer *script) {
 		start := time.Now()
 		f := request(1)
-		f.timeout = microseconds(1500 * time.Millisecond)
+		f.timeout = 1_500_000 // microseconds
 		peer.send(f)
 		_, body := peer.expect(kindResponse)
 		require.Equal(t, "\x01\x00context deadline exceeded", string(body))

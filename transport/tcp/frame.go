@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
-	"time"
 
 	"github.com/eventual-go/eventual/transport"
 )
@@ -244,17 +243,3 @@ func tooLarge(limit, size int) []byte {
 }
 
 func clampInt(n uint64) int { return int(min(n, math.MaxInt)) }
-
-// microseconds returns the time left until a deadline as it is sent, rounded up.
-func microseconds(left time.Duration) uint64 {
-	return uint64(max((left+time.Microsecond-1)/time.Microsecond, 1))
-}
-
-// deadline is the inverse of microseconds: the zero time if there is no deadline,
-// or one too far away to matter.
-func deadline(timeout uint64, now time.Time) time.Time {
-	if timeout == 0 || timeout > uint64(math.MaxInt64/time.Microsecond) {
-		return time.Time{}
-	}
-	return now.Add(time.Duration(timeout) * time.Microsecond)
-}

@@ -208,18 +208,6 @@ func TestClaimedLengthCostsNothing(t *testing.T) {
 	require.Less(t, bytesPerRun, int64(20*chunk))
 }
 
-func TestTimeoutOnTheWire(t *testing.T) {
-	now := time.Unix(1000, 0)
-	for _, left := range []time.Duration{1, time.Microsecond, time.Second, 100 * 365 * 24 * time.Hour} {
-		d := deadline(microseconds(left), now)
-		require.False(t, d.Before(now.Add(left)), "%v: rounded up", left)
-		require.Less(t, d.Sub(now.Add(left)), time.Microsecond)
-	}
-	require.Equal(t, uint64(1), microseconds(-time.Second))
-	require.True(t, deadline(0, now).IsZero())
-	require.True(t, deadline(math.MaxUint64, now).IsZero())
-}
-
 // Whatever arrives together with a pong is noted to have arrived, and a batch of frames
 // is noted once.
 func TestReaderNotesBatches(t *testing.T) {

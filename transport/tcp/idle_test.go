@@ -41,6 +41,18 @@ func (t *Transport) open() (clients, peers int) {
 	return len(t.clients), len(t.peers)
 }
 
+// Waiting counts the calls that wait for a place on a connection.
+func (t *Transport) Waiting() (n int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for c := range t.clients {
+		c.mu.Lock()
+		n += len(c.gate.waiting)
+		c.mu.Unlock()
+	}
+	return n
+}
+
 // beat has every connection do what it does each KeepAlive.
 func (t *Transport) beat() {
 	t.mu.Lock()

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/eventual-go/eventual/transport"
+	"github.com/eventual-go/eventual/transport/internal/carry"
 )
 
 const firstBackoff = 20 * time.Millisecond
@@ -156,11 +157,11 @@ func (p *peer) connect(ctx context.Context) (*client, error) {
 	defer cancel()
 	addr, err := p.t.resolve(ctx, p.id)
 	if err != nil {
-		return nil, unreachable(p.id, err)
+		return nil, carry.Unreachable(p.id, err)
 	}
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
 	if err != nil {
-		return nil, unreachable(p.id, err)
+		return nil, carry.Unreachable(p.id, err)
 	}
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	met, err := p.t.reach(conn, p.id)
@@ -170,7 +171,7 @@ func (p *peer) connect(ctx context.Context) (*client, error) {
 	if err != nil {
 		err = p.refused(ctx, conn, err)
 		conn.Close()
-		return nil, unreachable(p.id, err)
+		return nil, carry.Unreachable(p.id, err)
 	}
 	c := newClient(met.line, met.own.limits, met.other.limits, &p.t.stats)
 	c.idle = p.t.idleTimeout()
@@ -199,36 +200,6 @@ func (p *peer) refused(ctx context.Context, conn net.Conn, err error) error {
 	}
 	p.t.refused(e, true)
 	return e
-}
-
-// unreachable wraps why there is no connection.
-func unreachable(id transport.NodeID, err error) error {
-	return fmt.Errorf("%w: %q: %w", transport.ErrUnreachable, id, cause{err})
-}
-
-// A cause is why there is no connection, as an error within another. It is what it
-// is to errors.Is and errors.As, unless callers would take it for what became of
-// their own call: a context that ended was not theirs, and what Resolve got from a
-// transport is no answer to them.
-type cause struct{ err error }
-
-func (c cause) Error() string { return c.err.Error() }
-
-func (c cause) Is(target error) bool {
-	switch target {
-	case context.Canceled, context.DeadlineExceeded, transport.ErrClosed, transport.ErrTooLarge, transport.ErrUnknownMethod,
-		transport.ErrDenied:
-		return false
-	}
-	return errors.Is(c.err, target)
-}
-
-func (c cause) As(target any) bool {
-	switch target.(type) {
-	case **transport.RemoteError, **transport.TooLargeError:
-		return false
-	}
-	return errors.As(c.err, target)
 }
 
 // A backoff says when to try again after failures: at once after none, and then

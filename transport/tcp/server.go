@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/eventual-go/eventual/transport"
+	"github.com/eventual-go/eventual/transport/internal/carry"
 )
 
 // A server is the answering end of a connection that this node accepted.
@@ -47,10 +48,7 @@ type served struct {
 	body   []byte // what req is a part of
 }
 
-var (
-	serving    [2]sync.Pool // of *served: with small bodies, and with larger ones
-	errNoReply = errors.New("handler ended without a reply")
-)
+var serving [2]sync.Pool // of *served: with small bodies, and with larger ones
 
 const (
 	smallBody = 4 << 10
@@ -192,7 +190,7 @@ func (s *server) request(r *frameReader, h header) error {
 	}
 	k.req, k.ctx = q.payload, new(callContext)
 	if q.timeout > 0 {
-		k.ctx.deadline = deadline(q.timeout, time.Now())
+		k.ctx.deadline = carry.Deadline(q.timeout, time.Now())
 	}
 	ok, err := s.enter(k)
 	if err == nil && !ok {
@@ -283,7 +281,7 @@ func (k *served) serve() (next *served) {
 	returned := false
 	defer func() {
 		if !returned {
-			s.handOn(s.reply(k, nil, errNoReply))
+			s.handOn(s.reply(k, nil, carry.ErrNoReply))
 		}
 	}()
 	resp, err := transport.Invoke(k.ctx, s.handler, s.peer, k.method, k.req)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/eventual-go/eventual/transport"
+	"github.com/eventual-go/eventual/transport/internal/carry"
 )
 
 // A Transport is one node's end of a cluster on TCP: with Call it calls other
@@ -141,7 +142,7 @@ func (t *Transport) Call(ctx context.Context, to transport.NodeID, method string
 		return nil, err
 	}
 	resp, err := t.call(ctx, to, method, req)
-	if over := ended(ctx); over != nil {
+	if over := carry.Ended(ctx); over != nil {
 		return nil, over
 	}
 	return resp, err
@@ -209,9 +210,10 @@ func (t *Transport) spawn(f func(ctx context.Context)) bool {
 	return true
 }
 
-// Close stops the transport: new calls fail with transport.ErrClosed, calls under
-// way and running handlers get Drain to finish, then connections are closed and
-// Serve returns. Close returns when nothing of the transport runs any more, which a
+// Close stops the transport: new calls fail with transport.ErrClosed, as do those that
+// nothing was sent of; calls under way and running handlers get Drain to finish, then
+// connections are closed and Serve returns. Calls that were still under way fail with
+// transport.ErrUnreachable, since they may have run. Close returns when nothing of the transport runs any more, which a
 // handler that ignores the end of its context can delay; a handler must not call
 // it. It returns nil, also when called again.
 func (t *Transport) Close() error {
@@ -293,15 +295,3 @@ func (t *Transport) idleTimeout() time.Duration { return cmp.Or(max(t.IdleTimeou
 func (t *Transport) maxBackoff() time.Duration { return cmp.Or(max(t.MaxBackoff, 0), time.Second) }
 
 func (t *Transport) drain() time.Duration { return cmp.Or(max(t.Drain, 0), time.Second) }
-
-// ended returns the error of ctx once its deadline has passed, even if its timer
-// has not fired yet: the other side's may have fired first.
-func ended(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	if d, ok := ctx.Deadline(); ok && !time.Now().Before(d) {
-		return context.DeadlineExceeded
-	}
-	return nil
-}

@@ -112,7 +112,7 @@ func TestResolveErrorIsKept(t *testing.T) {
 	mine := errors.New("mine")
 	a := &tcp.Transport{Self: "a", Plain: true, Resolve: func(_ context.Context, id transport.NodeID) (string, error) {
 		return "", errors.Join(&lookupError{id}, mine, context.DeadlineExceeded, context.Canceled,
-			transport.ErrClosed, transport.ErrUnknownMethod, &transport.RemoteError{}, &transport.TooLargeError{})
+			transport.ErrClosed, transport.ErrUnknownMethod, transport.ErrDenied, &transport.RemoteError{}, &transport.TooLargeError{})
 	}}
 	defer a.Close()
 	for range 3 { // also those that fail fast
@@ -122,7 +122,7 @@ func TestResolveErrorIsKept(t *testing.T) {
 		lookup, ok := errors.AsType[*lookupError](err)
 		require.True(t, ok)
 		require.Equal(t, transport.NodeID("b"), lookup.id)
-		for _, not := range []error{context.DeadlineExceeded, context.Canceled, transport.ErrClosed, transport.ErrUnknownMethod, transport.ErrTooLarge} {
+		for _, not := range []error{context.DeadlineExceeded, context.Canceled, transport.ErrClosed, transport.ErrUnknownMethod, transport.ErrTooLarge, transport.ErrDenied} {
 			require.NotErrorIs(t, err, not)
 		}
 		_, ok = errors.AsType[*transport.RemoteError](err)
@@ -370,4 +370,37 @@ func until(t *testing.T, ok func() bool) {
 			require.Fail(t, "did not come to pass")
 		}
 	}
+}
+
+// What a call gets when its own side is closed says whether it may have run: one that was
+// under way may have, one that waited for a place or came later has not.
+func TestCloseUnderWay(t *testing.T) {
+	started := make(chan string, 3)
+	a, _ := pair(t, transport.HandlerFunc(func(ctx context.Context, _ transport.NodeID, method string, _ []byte) ([]byte, error) {
+		started <- method
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}), func(a, b *tcp.Transport) { a.Drain, a.MaxCalls = time.Millisecond, 1 })
+	call := func(method string) <-chan error {
+		done := make(chan error, 1)
+		go func() {
+			_, err := a.Call(bounded(t), "b", method, nil)
+			done <- err
+		}()
+		return done
+	}
+	running := call("running")
+	require.Equal(t, "running", <-started)
+	waiting := call("waiting")
+	require.Eventually(t, func() bool { return a.Waiting() == 1 }, 30*time.Second, time.Millisecond)
+	require.NoError(t, a.Close())
+	err := <-running
+	require.ErrorIs(t, err, transport.ErrUnreachable)
+	require.NotErrorIs(t, err, transport.ErrClosed)
+	for name, call := range map[string]<-chan error{"waiting": waiting, "later": call("later")} {
+		err := <-call
+		require.ErrorIs(t, err, transport.ErrClosed, name)
+		require.NotErrorIs(t, err, transport.ErrUnreachable, name)
+	}
+	require.Empty(t, started)
 }

@@ -28,11 +28,20 @@ func Left(ctx context.Context) uint64 {
 	return uint64(max(time.Until(d)+time.Microsecond-1, time.Microsecond) / time.Microsecond)
 }
 
-// WithLeft returns a context that ends when so many microseconds have passed. For
-// 0, and for more than a time.Duration holds, it has no deadline of its own.
-func WithLeft(ctx context.Context, left uint64) (context.Context, context.CancelFunc) {
+// Deadline is the inverse of Left: the zero time for 0, and for more than a
+// time.Duration holds.
+func Deadline(left uint64, now time.Time) time.Time {
 	if left == 0 || left > math.MaxInt64/uint64(time.Microsecond) {
-		return context.WithCancel(ctx)
+		return time.Time{}
 	}
-	return context.WithTimeout(ctx, time.Duration(left)*time.Microsecond)
+	return now.Add(time.Duration(left) * time.Microsecond)
+}
+
+// WithLeft returns a context that ends when so many microseconds have passed, at the
+// Deadline of them if there is one.
+func WithLeft(ctx context.Context, left uint64) (context.Context, context.CancelFunc) {
+	if d := Deadline(left, time.Now()); !d.IsZero() {
+		return context.WithDeadline(ctx, d)
+	}
+	return context.WithCancel(ctx)
 }

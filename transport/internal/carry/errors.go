@@ -15,6 +15,9 @@ func Unreachable(to transport.NodeID, err error) error {
 	return fmt.Errorf("%w: %q: %w", transport.ErrUnreachable, to, cause{err})
 }
 
+// Cause returns err as it stands within what came of a call: see Unreachable.
+func Cause(err error) error { return cause{err} }
+
 // A cause is an error within another, to which it is what it is, unless callers
 // would take it for what became of their own call.
 type cause struct{ err error }
