@@ -33,7 +33,7 @@ func Nodes(leaf *x509.Certificate, cluster string) []transport.NodeID {
 	return all
 }
 
-// parse is the inverse of NodeURI. Nothing but what that returns is taken.
+// parse is the inverse of NodeURI. A URI with anything else in it is not taken.
 func parse(u *url.URL) (cluster string, id transport.NodeID, ok bool) {
 	plain := url.URL{Scheme: scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath}
 	name, ok := strings.CutPrefix(u.Path, "/")

@@ -167,13 +167,14 @@ func (a *acceptor) serve(g *guest) {
 	s.run()
 }
 
-// refused counts and tells why a guest was not served.
+// refused counts and tells why a guest was not served, unless that is because this side
+// is leaving.
 func (a *acceptor) refused(g *guest, met greeting, err error) {
-	a.t.stats.refused.Add(1)
 	crowded, leaving := a.state(g)
 	if leaving {
 		return
 	}
+	a.t.stats.refused.Add(1)
 	e := explain(err, g.conn, met.other.self)
 	if crowded {
 		e.Reason = ReasonBusy
