@@ -76,6 +76,8 @@ var connections = []metric[tcpStats]{
 		func(s tcpStats) uint64 { return s.Crowded }),
 	counter("eventual_transport_tcp_distrusted_total", "Connections closed because the certificate of the other node was good no longer.",
 		func(s tcpStats) uint64 { return s.Distrusted }),
+	counter("eventual_transport_tcp_stalled_total", "Connections closed because the peer took nothing of what it was sent.",
+		func(s tcpStats) uint64 { return s.Stalled }),
 	counter("eventual_transport_tcp_violations_total", "Connections closed because the peer broke the protocol.",
 		func(s tcpStats) uint64 { return s.Violations }),
 	counter("eventual_transport_tcp_late_replies_total", "Replies dropped because their caller waited no longer.",
