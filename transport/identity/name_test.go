@@ -56,6 +56,30 @@ func TestCertificatesOfSeveralNodes(t *testing.T) {
 	require.Empty(t, Nodes(leaf, "red"))
 }
 
+// Whatever a certificate names, it names nodes as NodeURI does, or none.
+func FuzzNodes(f *testing.F) {
+	for _, seed := range []string{"eventual://blue/a", "eventual:///a", "eventual://blue/a%2Fb", "eventual://blue/%61", "eventual://[::1]:1/a",
+		"eventual://blue/a?x#y", "eventual://u@blue/a", "eventual:blue/a", "http://blue/a", "\xff"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		u, err := url.Parse(name)
+		if err != nil {
+			return
+		}
+		leaf := named(u)
+		for _, id := range Nodes(leaf, u.Host) {
+			require.NoError(t, Check(leaf, u.Host, id))
+			require.NoError(t, Check(named(NodeURI(u.Host, id)), u.Host, id))
+			require.Error(t, Check(leaf, u.Host+"x", id))
+			written, err := url.Parse(NodeURI(u.Host, id).String())
+			require.NoError(t, err)
+			require.Equal(t, []transport.NodeID{id}, Nodes(named(written), u.Host))
+		}
+		require.LessOrEqual(t, len(Nodes(leaf, u.Host)), 1)
+	})
+}
+
 // What an error says is bounded, and text, whatever a certificate holds.
 func TestNameErrorIsBounded(t *testing.T) {
 	leaf := &x509.Certificate{DNSNames: []string{strings.Repeat("\xff€", 1<<16)}}

@@ -79,7 +79,7 @@ const (
 	ReasonCluster                     // another cluster
 	ReasonNode                        // another node than was looked for
 	ReasonBusy                        // there are too many connections, or handshakes under way
-	ReasonStalled                     // after the handshake: for sixty KeepAlive intervals it took nothing of what it was sent, and said that it reads
+	ReasonStalled                     // after the handshake: it says that it reads, and took nothing for sixty KeepAlive intervals
 	allReasons
 )
 
