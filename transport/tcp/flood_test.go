@@ -8,6 +8,7 @@ import (
 	"net"
 	"runtime"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -404,34 +405,38 @@ func TestHandshakeIsBounded(t *testing.T) {
 func TestPongsAloneKeepNobody(t *testing.T) {
 	for _, plain := range []bool{true, false} {
 		t.Run(fmt.Sprint("plain=", plain), func(t *testing.T) {
-			t.Parallel()
-			s := newSecure(t, func(b *Transport) {
-				b.KeepAlive = 100 * time.Millisecond
-				if b.Plain = plain; plain {
-					b.TLS = nil
+			synctest.Test(t, func(t *testing.T) {
+				var told told
+				b := &Transport{Self: "b", Plain: plain, Events: told.events()}
+				x := &Transport{Self: "x", Plain: plain}
+				if !plain {
+					ca := NewAuthority(t)
+					b.TLS, x.TLS = ca.TLS("", "b"), ca.TLS("", "x")
 				}
+				ln := &pipes{conns: make(chan net.Conn, 1)}
+				near, far := net.Pipe()
+				ln.conns <- far
+				done := make(chan error, 1)
+				go func() { done <- b.Serve(t.Context(), ln, transport.HandlerFunc(echo)) }()
+				met, err := x.reach(near, "b")
+				require.NoError(t, err)
+				_, err = met.line.Write(appendFrame(nil, &frame{kind: kindRequest, id: 1, method: "m", payload: make([]byte, 1<<20)}))
+				require.NoError(t, err)
+				start := time.Now()
+				for err == nil && time.Since(start) < 100*b.keepAlive() {
+					time.Sleep(b.keepAlive())
+					_, err = met.line.Write(appendFrame(nil, &frame{kind: kindPong}))
+				}
+				require.Error(t, err)
+				require.GreaterOrEqual(t, time.Since(start), 60*b.keepAlive())
+				synctest.Wait()
+				require.Equal(t, []Reason{ReasonStalled}, told.reasons(t, 1))
+				require.Equal(t, transport.NodeID("x"), told.all()[0].Err.Node)
+				require.Equal(t, uint64(1), b.Stats().Stalled)
+				require.Zero(t, b.Stats().Violations)
+				require.NoError(t, b.Close())
+				require.NoError(t, <-done)
 			})
-			var security *TLS
-			if !plain {
-				security = s.ca.TLS("blue", "x")
-			}
-			x, _ := s.caller("x", "blue", security)
-			conn := stranger(t, s.addr)
-			conn.SetReadBuffer(64 << 10)
-			met, err := x.reach(conn, "b")
-			require.NoError(t, err)
-			for id := range uint64(4) {
-				met.line.Write(appendFrame(nil, &frame{kind: kindRequest, id: id, method: "m", payload: make([]byte, 4<<20)}))
-			}
-			pong := appendFrame(nil, &frame{kind: kindPong})
-			eventually(t, func() bool {
-				_, err := met.line.Write(pong)
-				return err != nil
-			})
-			require.Equal(t, []Reason{ReasonStalled}, s.told.reasons(t, 1))
-			require.Equal(t, transport.NodeID("x"), s.told.all()[0].Err.Node)
-			require.Equal(t, uint64(1), s.b.Stats().Stalled)
-			require.Zero(t, s.b.Stats().Violations)
 		})
 	}
 }
