@@ -49,15 +49,15 @@ func TestTheRingFollowsTheMembers(t *testing.T) {
 	moved.Addr = f.spare["c1"]
 	put("a1", "jam")
 	start(moved)
-	sees := func(status, addr string) func() bool {
+	sees := func(at transport.NodeID, status, addr string) func() bool {
 		return func() bool {
 			var all []seen
-			return f.do("GET", "a1", "/members", "", &all) && slices.ContainsFunc(all, func(m seen) bool {
+			return f.do("GET", at, "/members", "", &all) && slices.ContainsFunc(all, func(m seen) bool {
 				return m.ID == "c1" && m.Status == status && m.Addr == addr
 			})
 		}
 	}
-	f.within(120*time.Second, "c1 is seen where it is", sees("alive", moved.Addr))
+	f.within(120*time.Second, "c1 is seen where it is", sees("a1", "alive", moved.Addr))
 	f.within(60*time.Second, "and found by the ring", func() bool { return f.settled("a1", 3) && f.settled("c1", 3) })
 	put("c1", "tea")
 
@@ -75,7 +75,9 @@ func TestTheRingFollowsTheMembers(t *testing.T) {
 	require.False(t, f.do("POST", "a1", "/members", `{"leave": "b2"}`, &refused), "it is no member any more")
 	require.Equal(t, "bad_request", refused.Code)
 	f.kill("c1")
-	f.within(120*time.Second, "c1 is dead", sees("dead", moved.Addr))
+	for _, at := range []transport.NodeID{"a1", "b1"} {
+		f.within(120*time.Second, "c1 is dead", sees(at, "dead", moved.Addr))
+	}
 	require.False(t, f.do("POST", "b1", "/members", `{"leave": "c1"}`, &refused), "a1 decides")
 	require.Equal(t, "conflict", refused.Code, refused.Message)
 	f.within(60*time.Second, "c1 is had leave", func() bool { return f.do("POST", "a1", "/members", `{"leave": "c1"}`, new(state)) })
