@@ -16,6 +16,10 @@ import (
 // transport.ErrDenied. It is as good as the transport's word for who calls: use one
 // that proves it, as transport/tcp does with TLS.
 //
+// Access stands next to the handler, inside of whatever else there is, see the package's
+// Order. It holds elsewhere too: a call that carries a trace, see [TracedPrefix], needs
+// to be allowed by the name that it has and by that of the method that it is of.
+//
 // The fields are set before Handler is called and not changed afterwards. Access is
 // then safe for concurrent use; it must not be copied. A call costs O(rules) and no
 // memory.
@@ -33,8 +37,14 @@ type Access struct {
 	denied atomic.Uint64
 }
 
+// TracedPrefix begins the names of calls that carry a trace; what follows is the method
+// that they are of. Package transport/otel makes them, and takes the prefix off again.
+// Most users will not need it.
+const TracedPrefix = "traced/"
+
 // A Rule says whether a node may call a method. It is called for each call, by many
-// goroutines at once, and may change its mind: a cluster's members come and go.
+// goroutines at once, and may change its mind: a cluster's members come and go. Outside
+// of transport/otel it is asked of a call that carries a trace twice, by both names.
 type Rule func(from transport.NodeID, method string) bool
 
 // Anyone is a [Rule] that allows every node.
@@ -80,7 +90,20 @@ func (g *guard) ServeCall(ctx context.Context, from transport.NodeID, method str
 	return g.next.ServeCall(ctx, from, method, req)
 }
 
+// allows says whether a node may call a method, and all that are in it: what takes the
+// prefix off may stand behind.
 func (g *guard) allows(from transport.NodeID, method string) bool {
+	for g.allowsOne(from, method) {
+		inner, carries := strings.CutPrefix(method, TracedPrefix)
+		if !carries || inner == "" {
+			return true
+		}
+		method = inner
+	}
+	return false
+}
+
+func (g *guard) allowsOne(from transport.NodeID, method string) bool {
 	for _, r := range g.rules {
 		if strings.HasPrefix(method, r.prefix) {
 			return r.rule != nil && r.rule(from, method)

@@ -76,7 +76,7 @@ func TestAccessWithoutRulesDeniesAll(t *testing.T) {
 
 // Whatever the rules, it is the longest prefix's that counts.
 func TestAccessIsAsTheLongestPrefixSays(t *testing.T) {
-	names := rapid.StringMatching(`[ab/]{0,4}`)
+	names := rapid.StringMatching(`(traced/){0,2}[ab/]{0,4}`)
 	rapid.Check(t, func(t *rapid.T) {
 		allow := rapid.MapOf(names, rapid.Bool()).Draw(t, "rules")
 		rules := make(map[string]intercept.Rule)
@@ -89,15 +89,61 @@ func TestAccessIsAsTheLongestPrefixSays(t *testing.T) {
 		a := intercept.Access{Rules: rules}
 		h := a.Handler(says(nil, nil))
 		method := names.Draw(t, "method")
-		want, best := false, -1
-		for prefix, ok := range allow {
-			if strings.HasPrefix(method, prefix) && len(prefix) > best {
-				want, best = ok, len(prefix)
-			}
+		want := longest(allow, method)
+		for inner := method; strings.HasPrefix(inner, "traced/") && inner != "traced/"; {
+			inner = inner[len("traced/"):]
+			want = want && longest(allow, inner)
 		}
 		_, err := h.ServeCall(t.Context(), "a", method, nil)
 		require.Equal(t, want, err == nil)
 	})
+}
+
+// longest is what the longest prefix of a method says.
+func longest(allow map[string]bool, method string) (ok bool) {
+	best := -1
+	for prefix, yes := range allow {
+		if strings.HasPrefix(method, prefix) && len(prefix) > best {
+			ok, best = yes, len(prefix)
+		}
+	}
+	return ok
+}
+
+// A call that carries a trace is of two methods, and needs both: what it says that it is,
+// and what it is.
+func TestAccessLooksIntoCallsThatCarryATrace(t *testing.T) {
+	a := intercept.Access{Rules: map[string]intercept.Rule{
+		"":                   intercept.Nodes("a", "b"),
+		"admin/":             intercept.Nodes("a"),
+		"traced/secret":      intercept.Nodes("a", "b"),
+		"secret":             intercept.Nodes("a"),
+		"traced/untraceable": nil,
+	}}
+	h := a.Handler(says(nil, nil))
+	for _, c := range []struct {
+		method string
+		a, b   bool
+	}{
+		{"traced/", true, true},
+		{"traced/m", true, true},
+		{"traced/admin", true, true},
+		{"traced/admin/", true, false},
+		{"traced/admin/stop", true, false},
+		{"traced/traced/admin/stop", true, false},
+		{strings.Repeat("traced/", 30) + "admin/stop", true, false},
+		{strings.Repeat("traced/", 30), true, true},
+		{"traced/secret", true, false},
+		{"traced/untraceable", false, false},
+		{"untraceable", true, true},
+		{"Traced/admin/", true, true}, // another name
+		{"traced", true, true},
+	} {
+		for from, want := range map[transport.NodeID]bool{"a": c.a, "b": c.b, "c": false} {
+			_, err := h.ServeCall(t.Context(), from, c.method, nil)
+			require.Equal(t, want, err == nil, "%s calls %s", from, c.method)
+		}
+	}
 }
 
 // At the other side of a wire, a refusal is told from any other failure.

@@ -182,6 +182,52 @@ func TestMetricsAreBounded(t *testing.T) {
 	require.Equal(t, []string{intercept.Other}, methods(m.Stats().Called), "one row of a name")
 }
 
+// A peer that calls all names that a careless handler serves takes the rows that are left,
+// and none from the methods that have one by right.
+func TestMetricsOfMethodsThatAreNamedAreNotCrowdedOut(t *testing.T) {
+	for _, most := range []int{0, 5, -1} {
+		m := intercept.Metrics{Methods: []string{"real/late", "real/never", intercept.Other}, MaxMethods: most}
+		h := m.Handler(says(nil, nil))
+		for i := range 10000 {
+			h.ServeCall(t.Context(), "a", fmt.Sprint("made-up/", i), nil)
+		}
+		h.ServeCall(t.Context(), "a", "real/late", nil)
+		served := m.Stats().Served
+		rows := map[int]int{0: 100, 5: 5, -1: 0}[most] + 2
+		require.Len(t, served, rows)
+		last := served[len(served)-1]
+		require.Equal(t, "real/late", last.Method)
+		require.EqualValues(t, 1, last.Calls())
+		require.Equal(t, intercept.Other, served[0].Method)
+		require.EqualValues(t, 10000-(rows-2), served[0].Calls())
+	}
+}
+
+// A peer's made-up names are one row, whatever it takes to find out that they are none:
+// also those whose call is over before.
+func TestMetricsOfMadeUpNamesAreOneRow(t *testing.T) {
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	late, cancel := context.WithTimeout(t.Context(), -1)
+	defer cancel()
+	for name, h := range map[string]transport.Handler{
+		"an empty Mux": nil,
+		"Access":       new(intercept.Access).Handler(says(nil, nil)),
+		"a failure":    says(nil, fmt.Errorf("%w, it seems", transport.ErrUnknownMethod)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			var m intercept.Metrics
+			counted := m.Handler(h)
+			for i := range 3000 {
+				ctx := []context.Context{t.Context(), over, late}[i%3]
+				counted.ServeCall(ctx, "a", fmt.Sprint("made-up/", i), nil)
+			}
+			require.Equal(t, []string{intercept.Other}, methods(m.Stats().Served))
+			require.EqualValues(t, 3000, m.Stats().Served[0].Calls())
+		})
+	}
+}
+
 func TestMetricsOfHandlersThatDoNotReturn(t *testing.T) {
 	var m intercept.Metrics
 	h := m.Handler(transport.HandlerFunc(func(_ context.Context, _ transport.NodeID, method string, _ []byte) ([]byte, error) {

@@ -49,9 +49,10 @@ func (m *Metrics) Stats() Stats {
 // A table has the rows of one direction. Rows are added and never removed; the map is
 // replaced, never changed, so that to find one takes no lock.
 type table struct {
-	other row
-	mu    sync.Mutex
-	rows  atomic.Pointer[map[string]*row]
+	other  row
+	mu     sync.Mutex
+	rows   atomic.Pointer[map[string]*row]
+	chance atomic.Int64 // rows of methods that nobody named before
 }
 
 type row struct {
@@ -76,15 +77,17 @@ func (t *table) row(method string) *row {
 	return &t.other
 }
 
-// add returns the row of a method, which it makes if there is room for it.
-func (t *table) add(method string, limit int) *row {
-	if method == Other || len(method) > transport.MaxName || t.full(limit) {
+// add returns the row of a method, which it makes if there is room for it. There always
+// is for those that were named.
+func (t *table) add(method string, m *Metrics, named bool) *row {
+	full := func() bool { return !named && t.chance.Load() >= m.most() }
+	if method == Other || len(method) > transport.MaxName || full() {
 		return t.row(method)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	old := t.all()
-	if old[method] != nil || t.full(limit) {
+	if old[method] != nil || full() {
 		return t.row(method)
 	}
 	next := make(map[string]*row, len(old)+1)
@@ -92,10 +95,14 @@ func (t *table) add(method string, limit int) *row {
 	r := new(row)
 	next[strings.Clone(method)] = r
 	t.rows.Store(&next)
+	if !named {
+		t.chance.Add(1)
+	}
 	return r
 }
 
-func (t *table) full(limit int) bool { return len(t.all()) >= cmp.Or(max(limit, 0), 100) }
+// most is how many rows there are of methods that nobody named.
+func (m *Metrics) most() int64 { return int64(max(cmp.Or(m.MaxMethods, 100), 0)) }
 
 func (t *table) stats() (all []MethodStats) {
 	for method, r := range t.all() {

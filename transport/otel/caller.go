@@ -3,7 +3,6 @@ package transportotel
 import (
 	"context"
 	"errors"
-	"strings"
 	"sync"
 
 	"go.opentelemetry.io/otel/trace"
@@ -33,25 +32,27 @@ func (c *caller) Call(ctx context.Context, to transport.NodeID, method string, r
 
 // send makes the call with the span's context, or without it if it must.
 func (c *caller) send(ctx context.Context, to transport.NodeID, method string, req []byte, of trace.SpanContext) ([]byte, error) {
-	if !of.IsSampled() || !of.IsValid() || method == "" {
+	if !of.IsSampled() || !of.IsValid() || method == "" || len(method) > transport.MaxName-len(Prefix) {
 		return c.next.Call(ctx, to, method, req)
 	}
-	takes, err := c.t.takes(ctx, to, c.next)
-	switch {
+	switch takes, err := c.t.takes(ctx, to, len(req), c.next); {
 	case err != nil: // the node cannot be called
 		return nil, err
 	case !takes:
 		return c.next.Call(ctx, to, method, req)
 	}
 	resp, err := c.carry(ctx, to, method, req, of)
-	again, takes := refused(err)
-	if !again {
-		return resp, plain(err, method)
+	if err == nil {
+		return resp, nil
 	}
-	if !takes {
-		c.t.remember(to, false)
+	again, lost := c.refused(ctx, to, len(req), err)
+	switch {
+	case lost != nil:
+		return nil, lost
+	case again:
+		return c.next.Call(ctx, to, method, req)
 	}
-	return c.next.Call(ctx, to, method, req)
+	return resp, plain(err, method)
 }
 
 var buffers = sync.Pool{New: func() any { return new([]byte) }}
@@ -68,29 +69,29 @@ func (c *caller) carry(ctx context.Context, to transport.NodeID, method string, 
 	return resp, err
 }
 
-// refused says whether a call that carried a context was not even begun because it
-// did, and is to be made again without; and whether its node takes contexts at all.
-func refused(err error) (again, takes bool) {
-	if e, ok := remote(err); ok {
-		stranger := (e.Code == transport.CodeUnknownMethod || e.Code == transport.CodeDenied) && !strings.HasPrefix(e.Message, mark)
-		return stranger, !stranger
+// refused says whether a call that carried a context has not run because it did, for
+// certain, and so may be made again without. The error is that of finding out.
+//
+// It has not if the request was not sent, being too large with what it carried. And it
+// has not if the node says that it does not know the method, or does not let this one
+// call it, and takes contexts no more: one that does says neither in this way. What is
+// wrapped or joined is of more than this call, and proves nothing.
+func (c *caller) refused(ctx context.Context, to transport.NodeID, size int, err error) (again bool, lost error) {
+	switch e := err.(type) {
+	case *transport.TooLargeError:
+		return e.What == "request" || e.What == "method", nil
+	case *transport.RemoteError:
+		if e.Code != transport.CodeUnknownMethod && e.Code != transport.CodeDenied {
+			return false, nil
+		}
+		c.t.forget(to)
+		takes, lost := c.t.takes(ctx, to, 0, c.next)
+		return !takes && lost == nil, lost
 	}
-	if e, ok := errors.AsType[*transport.TooLargeError](err); ok {
-		return e.What != "response", true
+	if e, ok := remote(err); ok && (e.Code == transport.CodeUnknownMethod || e.Code == transport.CodeDenied) {
+		c.t.forget(to)
+	} else if !ok && errors.Is(err, transport.ErrTooLarge) {
+		c.t.learn(to, size) // by something in between: it may have run
 	}
-	return errors.Is(err, transport.ErrTooLarge), true // by something in between
-}
-
-// remote is the error of a handler, if err is one.
-func remote(err error) (*transport.RemoteError, bool) {
-	return errors.AsType[*transport.RemoteError](err)
-}
-
-// plain is the error as it is without a context.
-func plain(err error, method string) error {
-	e, ok := err.(*transport.RemoteError)
-	if !ok {
-		return err
-	}
-	return &transport.RemoteError{Method: method, Message: strings.TrimPrefix(e.Message, markOf(e.Code)), Code: e.Code}
+	return false, nil
 }

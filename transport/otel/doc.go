@@ -41,8 +41,10 @@
 // again after Recheck. So nodes can be given this package one by one, in any order. A
 // node that took it and does not any more (it was started again, with an older
 // program) refuses the first call that carries something as of an unknown method, or
-// as denied; nothing of it has run, and it is made again plainly. That is the only way in which a
-// call is made twice. It relies on that node's handlers to refuse methods that they do
+// as denied. Then it is asked again, and if it takes nothing any more, nothing of the call
+// has run, and it is made again plainly. That, and a request that was too large to be
+// sent with what it carried, are the only ways in which a call is made twice: one that
+// may have run is not. It relies on that node's handlers to refuse methods that they do
 // not know.
 //
 // # Order
@@ -52,6 +54,10 @@
 //
 //	handler := tracing.Handler(metrics.Handler(access.Handler(&mux)))
 //	caller := metrics.Caller(tracing.Caller(tr))
+//
+// With Access outside of Tracing nobody may call more: it needs its rules to allow a call
+// that carries a context by both names, [Prefix] before the method and the method alone,
+// and where they do not allow "traced/", calls are made without.
 //
 // Methods that begin with [Prefix] are this package's: use none.
 //
@@ -63,7 +69,9 @@
 // # Errors
 //
 // All errors arrive as without this package. A request that fits the transport's
-// limit, but not together with what it would carry, is sent without. So is a method
+// limit, but not together with what it would carry, is sent without; where something in
+// between has a lower limit of its own, one such call fails, and requests of its size are
+// sent without from then on. So is a method
 // whose name is too long to have the prefix, and one without a name. Who sends
 // something malformed under the prefix gets an error.
 //
@@ -79,8 +87,10 @@
 // answers "traced 1". A call that carries one has the method "traced/" and its own,
 // and before its request 1 byte version (1), 16 bytes trace id, 8 bytes span id, 1 byte
 // flags, 2 bytes length, big-endian, of the tracestate, and that, at most 512 bytes: 28
-// bytes mostly. Where its handler says that it does not know the method, or that the call is
-// denied, the error's text begins with "traced: ", which the caller takes off.
+// bytes mostly. Where its handler says that it does not know the method, or that the call
+// is denied, the error has the code of any failure, and the text "traced/error ", its own
+// code as a digit, ": ", and its own text; so has one with "traced/error " in its text. The
+// caller puts it back.
 //
 // # Testing
 //

@@ -3,7 +3,6 @@ package transportotel
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
@@ -16,16 +15,7 @@ import (
 const (
 	system   = "eventual"
 	greeting = "traced 1"
-	mark     = "traced: " // of errors that would say that the node takes no contexts
 )
-
-// markOf is what the texts of errors of a code begin with.
-func markOf(c transport.Code) string {
-	if c == transport.CodeUnknownMethod || c == transport.CodeDenied {
-		return mark
-	}
-	return ""
-}
 
 type handler struct {
 	tracer trace.Tracer
@@ -46,8 +36,8 @@ func (h *handler) ServeCall(ctx context.Context, from transport.NodeID, method s
 		return nil, err
 	}
 	resp, err := h.serve(trace.ContextWithRemoteSpanContext(ctx, of), from, method, req)
-	if err != nil && markOf(transport.NewRemoteError(method, err).Code) != "" {
-		err = fmt.Errorf("%s%w", mark, err)
+	if err != nil {
+		err = hide(err)
 	}
 	return resp, err
 }

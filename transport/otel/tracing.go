@@ -18,7 +18,7 @@ import (
 )
 
 // Prefix begins the methods that are this package's own; no handler sees them.
-const Prefix = "traced/"
+const Prefix = intercept.TracedPrefix
 
 const scope = "github.com/eventual-go/eventual/transport/otel"
 
@@ -39,7 +39,13 @@ type Tracing struct {
 	Recheck time.Duration
 
 	mu    sync.Mutex
-	nodes map[transport.NodeID]time.Time // those asked: the zero time if they take it, else when to ask again
+	nodes map[transport.NodeID]asked
+}
+
+// An asked node takes what calls carry, or does not.
+type asked struct {
+	again time.Time // if it does not: when it is asked again; the zero time if it does
+	large int       // requests of so many bytes are sent without; zero: none
 }
 
 // Caller traces the calls made by next.
@@ -88,36 +94,51 @@ func text(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
 // maxNodes is how many nodes are remembered. When there are more, all are asked again.
 const maxNodes = 4096
 
-// asked says whether a node is known to take what calls carry, or not to.
-func (t *Tracing) asked(id transport.NodeID) (takes, known bool) {
+// asked says what is known of a node, and whether it is known if it takes what calls carry.
+func (t *Tracing) asked(id transport.NodeID) (node asked, known bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	again, known := t.nodes[id]
-	if !again.IsZero() && !time.Now().Before(again) {
-		return false, false
-	}
-	return again.IsZero(), known
+	node, known = t.nodes[id]
+	return node, known && (node.again.IsZero() || time.Now().Before(node.again))
 }
 
 // remember keeps whether a node takes what calls carry.
 func (t *Tracing) remember(id transport.NodeID, takes bool) {
-	var again time.Time
+	var node asked
 	if !takes {
-		again = time.Now().Add(cmp.Or(max(t.Recheck, 0), time.Minute))
+		node.again = time.Now().Add(cmp.Or(max(t.Recheck, 0), time.Minute))
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.nodes == nil || len(t.nodes) >= maxNodes {
-		t.nodes = make(map[transport.NodeID]time.Time)
+		t.nodes = make(map[transport.NodeID]asked)
 	}
-	t.nodes[id] = again
+	t.nodes[id] = node
 }
 
-// takes says whether a node takes what calls carry, and asks it if that is not known.
-// The error is that of the question, if the node has not answered it in any way.
-func (t *Tracing) takes(ctx context.Context, to transport.NodeID, next transport.Caller) (bool, error) {
-	if takes, known := t.asked(to); known {
-		return takes, nil
+// forget has a node be asked again.
+func (t *Tracing) forget(id transport.NodeID) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.nodes, id)
+}
+
+// learn keeps that a request of so many bytes was too large together with a context.
+func (t *Tracing) learn(id transport.NodeID, size int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if node, known := t.nodes[id]; known && size > 0 && (node.large == 0 || size < node.large) {
+		node.large = size
+		t.nodes[id] = node
+	}
+}
+
+// takes says whether a node takes a context with a request of so many bytes, and asks it
+// if that is not known. The error is that of the question, if the node has not answered
+// it in any way.
+func (t *Tracing) takes(ctx context.Context, to transport.NodeID, size int, next transport.Caller) (bool, error) {
+	if node, known := t.asked(to); known {
+		return node.again.IsZero() && (node.large == 0 || size < node.large), nil
 	}
 	resp, err := next.Call(ctx, to, Prefix, nil)
 	if _, ok := remote(err); err != nil && !ok && !errors.Is(err, transport.ErrTooLarge) {
