@@ -2,6 +2,7 @@ package transportprom
 
 import (
 	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -15,7 +16,8 @@ import (
 // registered at one registry, if their Node differs.
 //
 // The functions are called once a scrape, by any goroutine and with no lock held. A
-// scrape costs what they cost, and some microseconds for each method.
+// scrape costs what they cost, and some microseconds for each method, of which there
+// are as many as Calls returns: an [intercept.Metrics] bounds them, whatever peers call.
 type Collector struct {
 	// Node becomes the label "node" of all metrics. If empty, there is none; then the
 	// instance of the target tells nodes apart.
@@ -89,9 +91,10 @@ func (c *Collector) calls(ch chan<- prometheus.Metric, all []intercept.MethodSta
 	}
 }
 
-// label is a name as a label can have it, which is UTF-8.
+// label is a name as a label can have it, which is UTF-8. Different names are different
+// labels, also where peers choose them: what begins with a quote is quoted too.
 func label(name string) string {
-	if utf8.ValidString(name) {
+	if utf8.ValidString(name) && !strings.HasPrefix(name, `"`) {
 		return name
 	}
 	return strconv.QuoteToASCII(name)

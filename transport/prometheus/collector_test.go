@@ -1,7 +1,9 @@
 package transportprom
 
 import (
+	"context"
 	"flag"
+	"fmt"
 	"net/http/httptest"
 	"os"
 	"reflect"
@@ -16,6 +18,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 	"github.com/stretchr/testify/require"
 
+	"github.com/eventual-go/eventual/transport"
 	"github.com/eventual-go/eventual/transport/intercept"
 	"github.com/eventual-go/eventual/transport/tcp"
 )
@@ -128,6 +131,43 @@ func TestAnyNameCanBeALabel(t *testing.T) {
 		}
 		require.Len(t, gather(t, c)["eventual_transport_in_flight"].Metric, 3)
 	}
+}
+
+// Names that a peer chooses so that they look alike are two labels: a scrape with two
+// metrics of one name fails as a whole.
+func TestNamesThatLookAlikeAreTold(t *testing.T) {
+	var metrics intercept.Metrics
+	h := metrics.Handler(transport.HandlerFunc(serves))
+	all := []string{"\xff", `"\xff"`, `\xff`, `"`, `"\""`, `""`, "", "é\xff", `"\u00e9\xff"`}
+	for _, method := range all {
+		h.ServeCall(t.Context(), "a", method, nil)
+	}
+	require.Len(t, gather(t, &Collector{Calls: metrics.Stats})["eventual_transport_in_flight"].Metric, len(all))
+}
+
+func serves(context.Context, transport.NodeID, string, []byte) ([]byte, error) { return nil, nil }
+
+// However many methods a peer calls that there are not, a scrape has one more; and of
+// those that are served under any name, as many as there may be.
+func TestSeriesAreBounded(t *testing.T) {
+	metrics := intercept.Metrics{MaxMethods: 10, Methods: []string{"real"}}
+	var mux transport.Mux
+	h := metrics.Handler(&mux)
+	shown := func() int {
+		return len(gather(t, &Collector{Calls: metrics.Stats})["eventual_transport_in_flight"].Metric)
+	}
+	call := func() {
+		for i := range 2000 {
+			h.ServeCall(t.Context(), "a", fmt.Sprint("any/", i), nil)
+		}
+	}
+	call()
+	require.Equal(t, 1, shown())
+	mux.Handle("", transport.HandlerFunc(serves))
+	call()
+	require.Equal(t, 11, shown())
+	h.ServeCall(t.Context(), "a", "real", nil)
+	require.Equal(t, 12, shown())
 }
 
 // A scrape while calls are made is consistent in itself, whatever it finds.
