@@ -62,7 +62,8 @@
 // # Errors
 //
 // A call over a cut link is transport.ErrUnreachable if [Network.Refuse] asks for
-// that; else, and for what is lost, the caller gets the error of its own context.
+// that, at whichever end the cut is known; else, and for what is lost, the caller gets
+// the error of its own context.
 // [*SyntaxError] says what is wrong with a script or a trace and on which line,
 // [ErrStep] that a step cannot be done to its target.
 //

@@ -28,6 +28,10 @@ const straggler = time.Minute
 // connections are made and lost, and that a caller has given up, is the other
 // transport's own and passes a cut, unless Refuse is set and nothing is called.
 //
+// That a call is refused is said at either end: of what the Handler of the other node
+// refuses, the Caller makes transport.ErrUnreachable, as of a node that takes no
+// connections. A caller without it sees the handler's word, a [*transport.RemoteError].
+//
 // The Caller has no Close: close next.
 func (n *Network) Caller(self transport.NodeID, next transport.Caller) transport.Caller {
 	return &caller{n, self, next}
@@ -71,9 +75,25 @@ func (c *caller) Call(ctx context.Context, to transport.NodeID, method string, r
 // refused returns the error of a call over a cut link, if the network says it at once.
 func (n *Network) refused(a, b transport.NodeID) error {
 	if n.Refuse && (n.IsCut(a, b) || n.IsCut(b, a)) {
-		return fmt.Errorf("%w: link between %q and %q is cut", transport.ErrUnreachable, a, b)
+		return unreachable(a, b)
 	}
 	return nil
+}
+
+func unreachable(a, b transport.NodeID) error {
+	return fmt.Errorf("%w: link between %q and %q is cut", transport.ErrUnreachable, a, b)
+}
+
+// turnedAway is what the handler's end says to a caller that it refuses. A handler can
+// say nothing but an error of its own; this one is known by its words, both names among
+// them, which no call that was refused ends in.
+func turnedAway(at, from transport.NodeID) error {
+	return fmt.Errorf("faults: call not taken in: %w", unreachable(at, from))
+}
+
+// isTurnedAway says whether it was that which came back from a node.
+func isTurnedAway(e *transport.RemoteError, by, from transport.NodeID) bool {
+	return e.Message == transport.NewRemoteError(e.Method, turnedAway(by, from)).Message
 }
 
 // call makes the call when its request departs. If that is at once, it is made here,
@@ -98,8 +118,12 @@ func (c *caller) call(ctx context.Context, m Message, req []byte) ([]byte, error
 func (c *caller) run(ctx context.Context, m Message, req []byte) ([]byte, error) {
 	c.net.arrived(m)
 	resp, err := c.next.Call(ctx, m.To, m.Method, req)
-	if _, remote := errors.AsType[*transport.RemoteError](err); err != nil && !remote {
+	said, remote := errors.AsType[*transport.RemoteError](err)
+	if err != nil && !remote {
 		return nil, err // of this side
+	}
+	if remote && isTurnedAway(said, m.To, c.self) {
+		err = unreachable(m.To, c.self)
 	}
 	reply := Message{From: m.To, To: c.self, Kind: Reply, Method: m.Method, Size: len(resp), N: unnumbered}
 	if lost := c.net.receive(ctx, reply); lost != nil {
@@ -155,8 +179,8 @@ type handler struct {
 // ServeCall has next serve the call, when it has arrived, and returns when the reply
 // is to be sent.
 func (h *handler) ServeCall(ctx context.Context, from transport.NodeID, method string, req []byte) ([]byte, error) {
-	if err := h.net.refused(h.self, from); err != nil {
-		return nil, err
+	if h.net.refused(h.self, from) != nil {
+		return nil, turnedAway(h.self, from)
 	}
 	m := Message{From: from, To: h.self, Method: method, Size: len(req), N: unnumbered}
 	if lost := h.net.receive(ctx, m); lost != nil {

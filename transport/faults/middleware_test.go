@@ -16,6 +16,7 @@ import (
 
 	"github.com/eventual-go/eventual/transport"
 	"github.com/eventual-go/eventual/transport/faults"
+	"github.com/eventual-go/eventual/transport/intercept"
 	"github.com/eventual-go/eventual/transport/mem"
 	"github.com/eventual-go/eventual/transport/tcp"
 	"github.com/eventual-go/eventual/transport/transporttest"
@@ -293,8 +294,9 @@ func TestEachNodeHasFaultsOfItsOwn(t *testing.T) {
 
 func second[A, B any](_ A, b B) B { return b }
 
-// A node that refuses says so to those who call it, too; what a handler says of an
-// error is a reply, and lost as one.
+// A node that refuses does so also where it alone knows of the cut: its callers hear what
+// they would of a node that cannot be reached, and not that a handler has failed. What a
+// handler says of an error is a reply, and lost as one.
 func TestMiddlewareRefusesAndLosesErrors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		inner := new(onMem)
@@ -302,14 +304,68 @@ func TestMiddlewareRefusesAndLosesErrors(t *testing.T) {
 		a := over{inner, ofA}.Start("a", nil)
 		over{inner, ofB}.Start("b", nil)
 		require.ErrorIs(t, second(try(t, a, "b")), transport.ErrUnknownMethod)
-		ofB.Cut("a", "b")
-		err := second(try(t, a, "b"))
-		var remote *transport.RemoteError
-		require.ErrorAs(t, err, &remote)
-		require.Contains(t, remote.Message, `link between "b" and "a" is cut`)
-		ofB.Heal()
+		for _, on := range [][2]transport.NodeID{{"a", "b"}, {"b", "a"}} {
+			ofB.Cut(on[0], on[1])
+			took, err := try(t, a, "b")
+			requireRefused(t, err)
+			require.Zero(t, took)
+			ofB.Heal()
+		}
+		ofB.Partition([]transport.NodeID{"a"}, []transport.NodeID{"b"})
+		requireRefused(t, second(try(t, a, "b")))
 		ofA.Cut("b", "a")
-		require.Equal(t, context.DeadlineExceeded, second(try(t, a, "b")))
+		require.Equal(t, context.DeadlineExceeded, second(try(t, a, "b")), "also that it refuses")
+	})
+}
+
+func requireRefused(t *testing.T, err error) {
+	t.Helper()
+	var remote *transport.RemoteError
+	require.NotErrorAs(t, err, &remote)
+	require.ErrorIs(t, err, transport.ErrUnreachable)
+	require.EqualError(t, err, `transport: unreachable: link between "b" and "a" is cut`)
+	require.Equal(t, intercept.Unreachable, intercept.CallResult(err))
+}
+
+// Over sockets too, and through what puts words around errors there is one error or the
+// other, never what a handler has not said.
+func TestMiddlewareRefusesOverTCP(t *testing.T) {
+	ofA, ofB := &faults.Network{Trace: new(faults.Trace)}, &faults.Network{Refuse: true}
+	inner := newOnTCP(t)
+	a := over{inner, ofA}.Start("a", nil)
+	served := 0
+	over{inner, ofB}.Start("b", transport.HandlerFunc(func(context.Context, transport.NodeID, string, []byte) ([]byte, error) {
+		served++
+		return nil, nil
+	}))
+	require.NoError(t, second(a.Call(t.Context(), "b", "m", nil)))
+	ofB.Cut("a", "b")
+	requireRefused(t, second(a.Call(t.Context(), "b", "m", nil)))
+	require.Equal(t, 1, served)
+	events := ofA.Trace.Events()
+	require.Contains(t, events[len(events)-1].Why, "transport: unreachable")
+	ofB.Heal()
+	require.NoError(t, second(a.Call(t.Context(), "b", "m", nil)))
+}
+
+// What a handler says of calls of its own that were refused is the handler's error.
+func TestRefusalsOfOthersAreErrorsOfTheHandler(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		inner := new(onMem)
+		ofA, ofB := new(faults.Network), &faults.Network{Refuse: true}
+		a := over{inner, ofA}.Start("a", nil)
+		var b transport.Caller
+		b = over{inner, ofB}.Start("b", transport.HandlerFunc(func(ctx context.Context, from transport.NodeID, method string, _ []byte) ([]byte, error) {
+			ofB.Cut("b", "a")
+			defer ofB.Heal()
+			return b.Call(ctx, transport.NodeID(method), "m", nil)
+		}))
+		for _, method := range []string{"a", "c"} {
+			_, err := a.Call(t.Context(), "b", method, nil)
+			var remote *transport.RemoteError
+			require.ErrorAs(t, err, &remote)
+			require.NotErrorIs(t, err, transport.ErrUnreachable)
+		}
 	})
 }
 

@@ -18,6 +18,10 @@ import (
 // well; where there are more messages, those that are alike are drawn as one. What is
 // shown can be told apart without colours. It is no use to draw a trace while it
 // is recorded: the drawing is of one moment.
+//
+// A trace of n events is drawn in time O(n log n), and memory and an image in proportion
+// to n: half a kilobyte an event, and the names in it. Of faults that last at the same
+// time 14 are named, and the others counted.
 type Drawing struct {
 	// Trace is what is drawn.
 	Trace *Trace

@@ -2,6 +2,7 @@ package faults
 
 import (
 	"cmp"
+	"container/heap"
 	"maps"
 	"math"
 	"slices"
@@ -51,14 +52,17 @@ type band struct {
 	step     Step
 }
 
+// latest is when the last copy of a message arrives that is sent at the last moment.
+const latest = 2 * far
+
 // look makes a timeline of what a trace has between two times. To is the end of the
 // trace if zero.
 func look(t *Trace, from, to time.Duration) *timeline {
 	events := t.Events()
-	v := &timeline{from: from, to: to, dropped: t.Dropped()}
+	v := &timeline{from: min(max(from, 0), latest), to: min(max(to, 0), latest), dropped: t.Dropped()}
 	if len(events) > 0 {
-		v.from = max(from, events[0].At)
-		if to <= 0 {
+		v.from = max(v.from, events[0].At)
+		if v.to == 0 {
 			v.to = events[len(events)-1].At
 		}
 	}
@@ -143,39 +147,59 @@ func mentioned(text string) (ids []transport.NodeID) {
 }
 
 // bands makes a band of each fault: it ends with the step that undoes or replaces it.
-func bands(events []Event, until time.Duration) (all []band) {
-	open := make(map[string]band)
-	over := func(key string, at time.Duration) {
-		if b, ok := open[key]; ok {
-			b.to = at
-			all = append(all, b)
-			delete(open, key)
-		}
-	}
+func bands(events []Event, until time.Duration) []band {
+	f := faulty{open: make(map[string]band), cuts: make(map[string]bool)}
 	for _, e := range events {
-		s, err := parseAction(e.Step)
-		if e.What != "step" || err != nil {
+		if e.What != "step" {
 			continue
 		}
-		if b, ok := open[s.key()]; ok && b.step.action() == s.action() {
-			continue // it goes on
-		}
-		for _, key := range slices.Sorted(maps.Keys(open)) {
-			if key == s.key() || s.Do == "heal" && strings.HasPrefix(key, "cut") {
-				over(key, e.At)
-			}
-		}
-		if s.isFault() {
-			open[s.key()] = band{from: e.At, step: s}
+		if s, err := parseAction(e.Step); err == nil {
+			f.step(s, e.At)
 		}
 	}
-	for _, key := range slices.Sorted(maps.Keys(open)) {
-		over(key, until)
+	for key := range f.open {
+		f.end(key, until)
 	}
-	slices.SortStableFunc(all, func(a, b band) int {
+	slices.SortStableFunc(f.over, func(a, b band) int {
 		return cmp.Or(cmp.Compare(a.from, b.from), cmp.Compare(a.to, b.to), strings.Compare(a.step.action(), b.step.action()))
 	})
-	return all
+	return f.over
+}
+
+// A faulty is what is wrong at some time, by key, and what was.
+type faulty struct {
+	open map[string]band
+	cuts map[string]bool // keys of open
+	over []band
+}
+
+// step does a step: each costs what it ends, and not what there is.
+func (f *faulty) step(s Step, at time.Duration) {
+	key := s.key()
+	if b, ok := f.open[key]; ok && b.step.action() == s.action() {
+		return // it goes on
+	}
+	f.end(key, at)
+	if s.Do == "heal" {
+		for key := range f.cuts {
+			f.end(key, at)
+		}
+	}
+	if s.isFault() {
+		f.open[key] = band{from: at, step: s}
+		if s.Do == "cut" {
+			f.cuts[key] = true
+		}
+	}
+}
+
+func (f *faulty) end(key string, at time.Duration) {
+	if b, ok := f.open[key]; ok {
+		b.to = at
+		f.over = append(f.over, b)
+		delete(f.open, key)
+		delete(f.cuts, key)
+	}
 }
 
 // key says which fault a step is about.
@@ -274,21 +298,30 @@ func mean(alike []arrow) arrow {
 	return a
 }
 
-// layers puts bands into as few rows as there can be so that none overlap, where a
-// letter of a label takes so much time.
+// layers puts bands into as few rows as there can be so that none overlap, each into
+// the first that is free, where a letter of a label takes so much time.
 func (v *timeline) layers(letter time.Duration) (row []int, n int) {
-	var free []time.Duration
+	var busy, idle agenda // rows, by when they are free; and those that are, by number
 	for _, b := range v.bands {
-		from := max(b.from, v.from)
-		i := slices.IndexFunc(free, func(at time.Duration) bool { return at <= from })
-		if i < 0 {
-			i = len(free)
-			free = append(free, 0)
+		for len(busy) > 0 && busy[0].at <= max(b.from, v.from) {
+			heap.Push(&idle, turn{line: heap.Pop(&busy).(turn).line})
 		}
-		free[i] = max(b.to, from+letter*time.Duration(2+utf8.RuneCountInString(label(b.step))))
-		row = append(row, i)
+		if len(idle) == 0 {
+			heap.Push(&idle, turn{line: n})
+			n++
+		}
+		first := heap.Pop(&idle).(turn).line
+		heap.Push(&busy, turn{v.taken(b, letter), first})
+		row = append(row, first)
 	}
-	return row, len(free)
+	return row, n
+}
+
+// taken is until when a band and its label take their row.
+func (v *timeline) taken(b band, letter time.Duration) time.Duration {
+	from := max(b.from, v.from)
+	most := max(v.to-from, 0)/max(letter, 1) + 1 // letters up to the edge
+	return max(b.to, from+letter*min(time.Duration(2+utf8.RuneCountInString(label(b.step))), most))
 }
 
 // label is what a band says.
