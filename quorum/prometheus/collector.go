@@ -2,6 +2,7 @@ package quorumprom
 
 import (
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -139,9 +140,10 @@ func valid(desc *prometheus.Desc, m prometheus.Metric, err error) prometheus.Met
 	return m
 }
 
-// label is a name as a label can have it, which is UTF-8.
+// label is a name as a label can have it, which is UTF-8. Different names are different
+// labels: what begins with a quote is quoted too.
 func label(name string) string {
-	if utf8.ValidString(name) {
+	if utf8.ValidString(name) && !strings.HasPrefix(name, `"`) {
 		return name
 	}
 	return strconv.QuoteToASCII(name)

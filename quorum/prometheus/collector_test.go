@@ -69,9 +69,9 @@ func TestAnyNameCanBeALabel(t *testing.T) {
 	for _, node := range []string{"\xff", "a\nb", `a"b`, "é", strings.Repeat("x", 1<<16)} {
 		c := full(t, node)
 		stats := busy
-		stats.Nodes = []quorum.NodeStats{{Node: "\xfe"}, {Node: "\xff"}, {Node: ""}}
+		stats.Nodes = []quorum.NodeStats{{Node: "\xfe"}, {Node: "\xff"}, {Node: `"\xff"`}, {Node: ""}}
 		c.Quorum = func() quorum.Stats { return stats }
-		require.Len(t, gather(t, c)["eventual_quorum_node_pending"].Metric, 3)
+		require.Len(t, gather(t, c)["eventual_quorum_node_pending"].Metric, 4)
 	}
 }
 
