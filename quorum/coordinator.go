@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/eventual-go/eventual/transport"
@@ -41,7 +40,7 @@ type Coordinator struct {
 	// Local replica is asked, by a direct call, and counted like any other.
 	Self transport.NodeID
 	// Local is the replica of Self. It may be nil if Self owns no keys. Where replicas forget what deletions left, it
-	// should have the method GenerationOf of [github.com/eventual-go/eventual/crdt/store.Store], also if Self owns no
+	// should have the methods GenerationOf and Lift of [github.com/eventual-go/eventual/crdt/store.Store], also if Self owns no
 	// keys, so that no read brings back what was forgotten while it was under way.
 	Local Replica
 	// Ring says who owns a key. It must be set. If it has a method
@@ -82,7 +81,6 @@ type Coordinator struct {
 	spares   spares
 	nodes    sync.Map // of *node, by transport.NodeID
 	counters counters
-	newest   atomic.Pointer[string] // generation that calls have met
 
 	tells        sync.Once
 	generationOf func(state []byte) string
@@ -118,7 +116,7 @@ func (c *Coordinator) Read(ctx context.Context, key string, opts ReadOptions) (r
 	for {
 		op, err := NewReadOp(ReadConfig{
 			Key: key, Placement: c.Ring.Place(key), Self: c.Self, Options: opts, Join: c.Join,
-			WriteBack: back.demand(), Prefer: prefer, Generation: generation, Since: c.since(),
+			WriteBack: back.demand(), Prefer: prefer, Generation: generation, Since: c.forgotten(),
 		})
 		if err != nil {
 			return res, err
@@ -127,7 +125,6 @@ func (c *Coordinator) Read(ctx context.Context, key string, opts ReadOptions) (r
 			return res, err
 		}
 		res, err = op.Result()
-		c.met(op.met)
 		if err != nil && stale != nil {
 			return *stale, nil
 		}

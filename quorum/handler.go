@@ -210,6 +210,9 @@ func (c *Coordinator) load(ctx context.Context, t *task) ([]byte, error) {
 		return state, err
 	}
 	held, err := c.Hints.Held(ctx, t.key)
+	if g := c.forgets(); g != nil && err == nil && len(held) > 0 {
+		held, err = g.Lift(t.key, held) // it may be from before something was forgotten
+	}
 	if err != nil || len(held) == 0 {
 		return state, err
 	}

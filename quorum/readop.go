@@ -64,7 +64,6 @@ type ReadOp struct {
 	used    int // fallbacks asked so far
 
 	elder elder
-	met   string // the highest generation, when it was decided
 
 	waiting bool // for the node's own state: the others are asked by its digest
 	parted  bool // no single owner had all of it
@@ -329,14 +328,14 @@ func (o *ReadOp) answer(s *Send, a *answer, err error) (sends []Send) {
 	if e == nil {
 		return nil
 	}
-	if err == nil && e.role != roleRepair && !o.settled && o.elder.meet(o.cfg.Generation, a) {
-		return o.restart()
+	if err == nil && e.role != roleRepair {
+		err = o.forgetful(a)
 	}
 	switch e.role {
 	case roleLoad:
 		sends = o.loaded(e, s.task.kind, a, err)
 	case roleHint:
-		o.stoodIn(e, a, err)
+		sends = o.stoodIn(e, a, err)
 	case roleRepair:
 		o.repaired(e, err)
 	}
@@ -349,6 +348,9 @@ func (o *ReadOp) loaded(e *sent, kind uint8, a *answer, err error) (sends []Send
 	c := &o.copies[i]
 	if err == nil && a.kind == statusDone {
 		err = o.absorb(a.state)
+	}
+	if err == nil && o.meet(a) {
+		return o.restart()
 	}
 	if err != nil {
 		o.superseded(e.to, err)
@@ -578,7 +580,7 @@ func (o *ReadOp) decide(err error) {
 	if o.done {
 		return
 	}
-	o.done, o.err, o.met = true, err, o.elder.newest
+	o.done, o.err = true, err
 	o.result = ReadResult{
 		Answered: o.loads.Answered(), StoodIn: o.loads.stoodIn(),
 		Repaired: o.mended, Owners: o.loads.owners,

@@ -32,14 +32,18 @@ func (o *ReadOp) stoodFor(i int) bool {
 }
 
 // stoodIn takes the answer of one that stands in for an owner.
-func (o *ReadOp) stoodIn(e *sent, a *answer, err error) {
+func (o *ReadOp) stoodIn(e *sent, a *answer, err error) []Send {
 	if err == nil {
 		err = o.absorb(a.state)
 	}
 	if err != nil {
-		return
+		return nil
+	}
+	if o.meet(a) {
+		return o.restart()
 	}
 	owner, zone := o.loads.members[e.member].node, o.cfg.Placement.Zones[e.to]
 	o.loads.StandIn(owner, zone, false)
 	o.holders.StandIn(owner, zone, false) // it hands over what it has
+	return nil
 }

@@ -45,6 +45,39 @@ func (s *Store) GenerationOf(state []byte) string {
 	return at.text()
 }
 
+// Lift returns what is left of a state of a key by what has been forgotten here by now, as a state of this store's
+// generation: empty if that is nothing. It changes no key, and costs O(state). Errors: *[StaleError] if the state is of
+// a generation that this store cannot relate to its own, *[crdt.CorruptError] and the like.
+func (s *Store) Lift(key string, state []byte) ([]byte, error) {
+	if len(state) == 0 {
+		return nil, nil
+	}
+	at, value, err := unseal(state)
+	if err != nil {
+		return nil, lifting(key, err)
+	}
+	a := s.era.Load()
+	if at == a.at || at.isPlain() && a.at.isPlain() {
+		return state, nil
+	}
+	v, err := s.kinds.Decode(value)
+	if err == nil {
+		v, err = s.lift(a, at, key, v)
+	}
+	if err != nil || v == nil {
+		return nil, lifting(key, err)
+	}
+	value, err = v.AppendBinary(nil)
+	return a.at.seal(value), lifting(key, err)
+}
+
+func lifting(key string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("store: lift %q: %w", key, err)
+}
+
 // Since returns the records that lead from a generation to the present one, the oldest first: at most so many bytes of
 // them, but one if there are any. ok is false if that is not known, or not any more.
 func (s *Store) Since(generation string, limit int) (records [][]byte, ok bool) {

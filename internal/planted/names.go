@@ -3,6 +3,10 @@ package planted
 // The faults that have a hook. Each is a mistake that a system of this kind has
 // really shipped.
 const (
+	// GenerationsMixed, in quorum.ReadOp: a read merges an answer from before a deletion with one from after it was
+	// collected, and answers with what was deleted.
+	GenerationsMixed = "generations-mixed"
+
 	// ContextGap, in vclock.Context.Merge: merging claims every event up to the
 	// highest one, as a plain version vector would. Deltas that arrive out of order
 	// then hide the ones still on their way.
@@ -148,7 +152,7 @@ func Names() []string {
 	return []string{ContextGap, TallyTwice, AckBeforeMerge, RoundForgets, IdentityReused,
 		Echo, EarlyCollection, NotLifted, IdentityKept, OverClaim, OverSeen, PoisonedSketch,
 		IdentityTrusted, GuardAsleep, AckBeforeSync, RowBeforeValue, SettleNotResumed, ClockForgotten,
-		RepairNotAwaited}
+		RepairNotAwaited, GenerationsMixed}
 }
 
 // Placed is every planted fault that a cluster shows whose keys are placed by a ring.

@@ -64,6 +64,9 @@ func (p *replica) Index() *merkle.Tree { return p.store.Index() }
 // GenerationOf implements what quorum asks of a replica that forgets.
 func (p *replica) GenerationOf(state []byte) string { return p.store.GenerationOf(state) }
 
+// Lift implements what quorum asks of a replica that forgets.
+func (p *replica) Lift(key string, state []byte) ([]byte, error) { return p.store.Lift(key, state) }
+
 // Load implements antientropy.Store and quorum.Replica.
 func (p *replica) Load(ctx context.Context, key string) ([]byte, error) {
 	if !p.ready() {
