@@ -159,7 +159,11 @@ var _ interface { // so that all of it is checked
 
 // A store on disk does what those who replicate rely on, however much of it is in memory, and whenever it is closed.
 func TestAStoreOnDiskIsWhatReplicationNeeds(t *testing.T) {
-	for _, retain := range []int{1, 1 << 20} {
+	retained := []int{1, 1 << 20}
+	if testing.Short() {
+		retained = retained[:1]
+	}
+	for _, retain := range retained {
 		for name, c := range map[string]struct {
 			cache int64
 			sync  time.Duration
