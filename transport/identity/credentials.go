@@ -29,9 +29,16 @@ func (c Credentials) Valid() error {
 }
 
 // Verify says whether a chain of certificates, which begins with that of the other side,
-// leads to one of the authorities now, and is for the side that showed it. Its error is a
-// *tls.CertificateVerificationError.
+// leads to one of the authorities now, and is for the side that showed it. It asks for no
+// certificate of this side. Its error is a *tls.CertificateVerificationError; of a chain of
+// nothing it is [ErrUnverified], and without authorities that of Valid.
 func (c Credentials) Verify(chain []*x509.Certificate, usage x509.ExtKeyUsage) error {
+	switch {
+	case c.Roots == nil: // which to x509 are those of the system
+		return errNoRoots
+	case len(chain) == 0:
+		return ErrUnverified
+	}
 	between := x509.NewCertPool()
 	for _, c := range chain[1:] {
 		between.AddCert(c)
