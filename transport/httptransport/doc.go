@@ -57,13 +57,16 @@
 // A Handler has at most MaxBytes of requests in memory and as many of responses, and
 // serves MaxCalls at a time; what is beyond any of these is refused at once, with status
 // 503, or 507 if it is the response of a call that has run, and is
-// transport.ErrUnreachable to the caller. Of each, a node gets no more than it leaves free
+// transport.ErrUnreachable to the caller. A message of more than MaxBytes is too large, as
+// one of more than MaxMessage is: that is told, and no call runs for it again. Of each, a node gets no more than it leaves free
 // for others: alone it has half, of two that take all they get each has a third. That is
 // by the names of nodes, so where there is no Peer, one who makes up names gets all. Peer
 // is asked before anything of the request is read, so strangers take no room.
 //
 // A request that does not arrive within TransferTimeout is given up, and so is a response
-// that is not taken: until then it has its place and its room. How many
+// that is not taken. Until then it has its room, as far as it has arrived; a place among
+// MaxCalls it has from when it has arrived whole until its response is taken. How many
+// requests are on their way, of which each has a goroutine of the server, how many
 // connections there are, and how long they may take to say anything, is the
 // server's to bound: set ReadHeaderTimeout and IdleTimeout, and for HTTP/2
 // HTTP2Config.MaxConcurrentStreams and WriteByteTimeout (without which a connection of

@@ -37,7 +37,8 @@ type Handler struct {
 	Peer func(r *http.Request) (transport.NodeID, error)
 
 	// MaxMessage is the most bytes that a request or a response may have, at most 1
-	// GiB. If zero, 4 MiB. Between Client and Handler the smaller limit holds.
+	// GiB and MaxBytes. If zero, 4 MiB, or MaxBytes if that is less. Between Client and
+	// Handler the smaller limit holds.
 	MaxMessage int
 
 	// MaxCalls is how many calls may be running, or being answered, at a time, of all
@@ -94,7 +95,15 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.reply(&q, resp, err)
 }
 
-func (h *Handler) maxMessage() int { return maxMessageOf(h.MaxMessage) }
+// maxMessage is no more than there is room for: what is longer would be refused each time,
+// by an error that says to try again.
+func (h *Handler) maxMessage() int {
+	most := maxMessageOf(h.MaxMessage)
+	if h.MaxBytes > 0 {
+		return min(most, h.MaxBytes)
+	}
+	return most
+}
 
 func (h *Handler) maxCalls() int { return cmp.Or(max(h.MaxCalls, 0), 1024) }
 

@@ -110,8 +110,8 @@ func TestPeerDecides(t *testing.T) {
 // others are served meanwhile and afterwards.
 func TestRoomIsBounded(t *testing.T) {
 	started, release := make(chan struct{}), make(chan struct{})
-	h := &httptransport.Handler{Self: "b", MaxCalls: 2, MaxBytes: 1 << 10, Handler: transport.HandlerFunc(func(_ context.Context, _ transport.NodeID, _ string, req []byte) ([]byte, error) {
-		if len(req) == 0 {
+	h := &httptransport.Handler{Self: "b", MaxCalls: 2, MaxBytes: 1 << 10, Handler: transport.HandlerFunc(func(_ context.Context, _ transport.NodeID, method string, req []byte) ([]byte, error) {
+		if method == "hold" {
 			started <- struct{}{}
 			<-release
 		}
@@ -121,25 +121,59 @@ func TestRoomIsBounded(t *testing.T) {
 	other := &httptransport.Client{Self: "c", Peers: c.Peers}
 	defer other.Close()
 	done := make(chan error, 2)
-	for _, from := range []*httptransport.Client{c, other} {
+	hold := func(from *httptransport.Client, size int) {
 		go func() {
-			_, err := try(t, from, nil)
+			_, err := from.Call(t.Context(), "b", "hold", make([]byte, size))
 			done <- err
 		}()
 		<-started
 	}
-	_, err := try(t, c, []byte("x"))
-	require.Equal(t, http.StatusServiceUnavailable, statusError(t, err).Status)
+	hold(c, 600)
+	_, err := try(t, other, make([]byte, 600))
+	require.Equal(t, http.StatusServiceUnavailable, statusError(t, err).Status, "600 and 600 bytes")
+	_, err = try(t, other, make([]byte, 400))
+	require.NoError(t, err)
+	hold(other, 0)
+	_, err = try(t, c, []byte("x"))
+	require.Equal(t, http.StatusServiceUnavailable, statusError(t, err).Status, "a third call")
 	close(release)
 	require.NoError(t, <-done)
 	require.NoError(t, <-done)
-	_, err = try(t, c, make([]byte, 1<<10+1))
-	require.Equal(t, http.StatusServiceUnavailable, statusError(t, err).Status)
 	for range 5 { // what was taken is given back
 		require.Eventually(t, func() bool {
 			_, err := try(t, c, make([]byte, 1<<10))
 			return err == nil
 		}, time.Minute, time.Millisecond)
+	}
+}
+
+// What there is never room for is too large, and not refused as what may fit the next time: a
+// call whose response was refused would be made again and again.
+func TestWhatNeverFitsIsTooLarge(t *testing.T) {
+	h := &httptransport.Handler{Self: "b", MaxBytes: 1 << 10, Handler: transport.HandlerFunc(func(_ context.Context, _ transport.NodeID, method string, _ []byte) ([]byte, error) {
+		if method == "more" {
+			return make([]byte, 1<<10+1), nil
+		}
+		return make([]byte, 1<<10), nil
+	})}
+	for what, c := range map[string]struct {
+		method string
+		size   int
+		large  string
+	}{
+		"request": {"m", 1<<10 + 1, "request"}, "response": {"more", 0, "response"}, "neither": {"m", 1 << 10, ""},
+	} {
+		t.Run(what, func(t *testing.T) {
+			client := serve(t, h)
+			_, err := client.Call(t.Context(), "b", c.method, make([]byte, c.size))
+			if c.large == "" {
+				require.NoError(t, err)
+				return
+			}
+			e, ok := errors.AsType[*transport.TooLargeError](err)
+			require.True(t, ok, err)
+			require.Equal(t, transport.TooLargeError{What: c.large, Limit: 1 << 10, Size: 1<<10 + 1}, *e)
+		})
 	}
 }
 
