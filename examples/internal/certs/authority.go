@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -26,8 +27,9 @@ const (
 	certificateLasts = 90 * 24 * time.Hour
 )
 
-// An authority issues the certificates of one cluster, and can issue no others: it says so itself, in the constraints
-// on names that whoever verifies a certificate of it keeps to.
+// An authority issues the certificates of one cluster's nodes. None with another name that x509 has rules for is believed,
+// be it of another cluster, of a host, an IP address or a mailbox: the authority says so itself, in the constraints on
+// names that whoever verifies a certificate of it keeps to. A common name has no such rule, and is nobody's.
 type authority struct {
 	cluster string
 	cert    *x509.Certificate
@@ -40,6 +42,9 @@ func openAuthority(dir, cluster string) (*authority, error) {
 	key, keyErr := readPEM(filepath.Join(dir, authorityName+".key"))
 	if errors.Is(certErr, fs.ErrNotExist) && errors.Is(keyErr, fs.ErrNotExist) {
 		return newAuthority(dir, cluster)
+	}
+	if errors.Is(certErr, fs.ErrNotExist) {
+		certErr = fmt.Errorf("%w, but ca.key is there: put the ca.crt of the nodes beside it, or remove it if there has never been one", certErr)
 	}
 	if err := cmp.Or(certErr, keyErr); err != nil { // a new one would be believed by nobody
 		return nil, err
@@ -61,7 +66,11 @@ func newAuthority(dir, cluster string) (*authority, error) {
 	t.BasicConstraintsValid, t.IsCA, t.MaxPathLenZero = true, true, true
 	t.KeyUsage = x509.KeyUsageCertSign
 	t.PermittedURIDomains, t.PermittedDNSDomainsCritical = []string{cluster}, true // critical: all of the constraints
-	t.ExcludedDNSDomains = []string{""}                                            // no host of any name
+	t.ExcludedURIDomains = []string{"." + cluster}                                 // one that is named as if it were below
+	t.ExcludedDNSDomains, t.ExcludedEmailAddresses = []string{""}, []string{""}    // all of them
+	t.ExcludedIPRanges = []*net.IPNet{
+		{IP: net.IPv4zero.To4(), Mask: net.CIDRMask(0, 32)}, {IP: net.IPv6zero, Mask: net.CIDRMask(0, 128)},
+	}
 	der, key, err := create(t, nil)
 	if err != nil {
 		return nil, err

@@ -68,6 +68,9 @@ func issueAll(dir, cluster string, ids []transport.NodeID, renew bool) error {
 
 // isNew refuses a node that has a file already.
 func isNew(dir, _ string, id transport.NodeID) error {
+	if err := half(dir, string(id)); err != nil {
+		return err
+	}
 	for _, end := range []string{".crt", ".key"} {
 		path := filepath.Join(dir, string(id)+end)
 		if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
@@ -77,17 +80,43 @@ func isNew(dir, _ string, id transport.NodeID) error {
 	return nil
 }
 
+// half refuses a key without a certificate: the key is written first, and nobody has been told of it yet.
+func half(dir, name string) error {
+	path := filepath.Join(dir, name)
+	if _, err := os.Lstat(path + ".key"); err != nil {
+		return nil // there is none, or what is wrong is found where it is used
+	}
+	if _, err := os.Lstat(path + ".crt"); !errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return fmt.Errorf("%s.key is there already, without %s.crt, as if its making had been cut short: remove it", path, name)
+}
+
 // isThere refuses a node that has no certificate, or one of another node.
 func isThere(dir, cluster string, id transport.NodeID) error {
+	if err := half(dir, string(id)); err != nil {
+		return err
+	}
 	path := filepath.Join(dir, string(id)+".crt")
 	leaf, err := readCertificate(path)
 	if err != nil {
-		return fmt.Errorf("nothing to renew: %w", err)
+		return fmt.Errorf("nothing to renew: %w; to have one made anew, remove what there is of %s.crt and .key", err, id)
 	}
 	if err := identity.Check(leaf, cluster, id); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	return nil
+}
+
+// Open returns what [Files] does, once they can be used. If they cannot, its error says so; if they cannot later on,
+// onError is told.
+func Open(dir string, id transport.NodeID, onError func(error)) (*identity.Files, error) {
+	if _, err := Files(dir, id).Credentials(); err != nil {
+		return nil, err
+	}
+	files := Files(dir, id)
+	files.OnError = onError
+	return files, nil
 }
 
 // Files are those of a node in a folder, as -tls takes it. The name must be one that [CheckName] allows.

@@ -8,6 +8,7 @@ import (
 	"encoding/pem"
 	"io"
 	"math/big"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -87,7 +88,7 @@ func TestNothingIsReplacedUnasked(t *testing.T) {
 	require.Equal(t, before, files(t, dir), "b is not made either")
 	require.NoError(t, os.Rename(filepath.Join(dir, "a.crt"), filepath.Join(dir, "kept")))
 	require.ErrorContains(t, run(dir, "a"), "a.key is there already")
-	require.ErrorContains(t, run("-renew", dir, "a"), "nothing to renew")
+	require.ErrorContains(t, run("-renew", dir, "a"), "a.key is there already")
 	require.NoError(t, os.Rename(filepath.Join(dir, "kept"), filepath.Join(dir, "a.crt")))
 	require.Equal(t, before, files(t, dir))
 
@@ -106,6 +107,33 @@ func TestNothingIsReplacedUnasked(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "b.crt"), []byte(after["a.crt"]), 0o600))
 	var wrong *identity.NameError
 	require.ErrorAs(t, run("-renew", dir, "b"), &wrong)
+}
+
+// A run that was killed between a key and its certificate says what to remove, and then all goes on.
+func TestWhatWasCutShortIsMadeAgain(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, run(dir, "a", "b"))
+	remove := func(name string) { require.NoError(t, os.Remove(filepath.Join(dir, name))) }
+	remove("b.crt")
+	left := files(t, dir)
+	for _, args := range [][]string{{dir, "b"}, {"-renew", dir, "b"}, {"-renew", dir, "a", "b"}} {
+		require.ErrorContains(t, run(args...), filepath.Join(dir, "b.key")+" is there already, without b.crt")
+		require.ErrorContains(t, run(args...), "remove it")
+		require.Equal(t, left, files(t, dir))
+	}
+	remove("b.key")
+	require.NoError(t, run(dir, "b"))
+
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "b.crt"), nil, 0o600)) // cut short itself
+	require.ErrorContains(t, run("-renew", dir, "b"), "remove what there is of b.crt and .key")
+	remove("b.crt")
+	remove("b.key")
+	require.NoError(t, run(dir, "b"))
+
+	remove("ca.crt")
+	require.ErrorContains(t, run(dir, "c"), "ca.key is there: put the ca.crt of the nodes beside it, or remove it")
+	remove("ca.key")
+	require.NoError(t, run(dir, "c"))
 }
 
 func TestAnAuthorityThatIsNotWholeIsNotReplaced(t *testing.T) {
@@ -203,7 +231,11 @@ func TestAnAuthorityIsOfItsClusterAlone(t *testing.T) {
 		"another cluster":        {URIs: []*url.URL{identity.NodeURI("other", "a")}},
 		"one that is named like": {URIs: []*url.URL{identity.NodeURI("xkv", "a")}},
 		"this and another":       {URIs: []*url.URL{identity.NodeURI("kv", "a"), identity.NodeURI("other", "a")}},
+		"one that is below":      {URIs: []*url.URL{identity.NodeURI("sub.kv", "a")}},
 		"a host":                 {DNSNames: []string{"example.com"}},
+		"an address":             {IPAddresses: []net.IP{net.IPv4(10, 0, 0, 1)}},
+		"one of IPv6":            {IPAddresses: []net.IP{net.ParseIP("2001:db8::1")}},
+		"a mailbox":              {EmailAddresses: []string{"root@example.com"}},
 	} {
 		require.Error(t, verify(sign(t, leaf, ca, secret)), name)
 	}
@@ -231,6 +263,29 @@ func TestFilesAreThoseOfANode(t *testing.T) {
 	}
 	_, err := certs.Files(dir, "c").Credentials()
 	require.Error(t, err)
+}
+
+// What cannot be used is said once: by the error at first, and later by onError.
+func TestFilesThatCannotBeUsedAreToldOnce(t *testing.T) {
+	dir := t.TempDir()
+	var told []error
+	tell := func(err error) { told = append(told, err) }
+	_, err := certs.Open(dir, "a", tell)
+	require.ErrorIs(t, err, os.ErrNotExist)
+	require.Empty(t, told)
+
+	require.NoError(t, run(dir, "a"))
+	f, err := certs.Open(dir, "a", tell)
+	require.NoError(t, err)
+	f.Every = time.Nanosecond
+	before, err := f.Credentials()
+	require.NoError(t, err)
+	require.Empty(t, told)
+	require.NoError(t, os.Remove(filepath.Join(dir, "a.key")))
+	after, err := f.Credentials()
+	require.NoError(t, err)
+	require.Equal(t, before.Certificate, after.Certificate)
+	require.Len(t, told, 1)
 }
 
 func TestArguments(t *testing.T) {

@@ -53,6 +53,18 @@ func ServeHTTP(ctx context.Context, ln net.Listener, h http.Handler, patience ti
 	return nil
 }
 
+// CheckAddr says what is wrong with an address that is to be dialled: nil, or that it is not host:port. Names are not
+// looked up: their hosts may come later.
+func CheckAddr(addr string) error {
+	host, port, err := net.SplitHostPort(addr)
+	if err == nil && host != "" {
+		if _, err := net.LookupPort("tcp", port); err == nil && port != "" {
+			return nil
+		}
+	}
+	return fmt.Errorf("%q is not host:port", addr)
+}
+
 // ListenFrom listens on the first free port from addr upward, and moves addr behind it.
 func ListenFrom(addr *string) (net.Listener, error) {
 	host, port, err := net.SplitHostPort(*addr)
