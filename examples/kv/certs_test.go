@@ -124,7 +124,59 @@ func TestPeersAreLookedUpInTheirFile(t *testing.T) {
 	require.Equal(t, "10.0.0.9:7001", addr)
 	_, err = lookUp(book, "c")
 	require.ErrorContains(t, err, "does not name c")
-	write("b")
-	_, err = lookUp(book, "b")
-	require.ErrorContains(t, err, "name=host:port")
+	for _, bad := range []string{"b", "b=", "b=nonsense", "b=:7001", "b=10.0.0.9:port"} {
+		write(bad)
+		_, err = lookUp(book, "b")
+		require.ErrorContains(t, err, "name=host:port", bad)
+	}
+}
+
+// What is wrong with the file is told when it is, and not at each dial.
+func TestABrokenFileOfPeersIsTold(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "peers")
+	write := func(text string) { require.NoError(t, os.WriteFile(file, []byte(text), 0o600)) }
+	var told []error
+	b := &book{file: file, tell: func(err error) { told = append(told, err) }}
+	dial := func(wrong ...string) {
+		t.Helper()
+		told = nil
+		for range 3 {
+			for _, id := range []transport.NodeID{"b", "c"} {
+				_, _ = b.resolve(t.Context(), id)
+			}
+		}
+		require.Len(t, told, len(wrong))
+		for i, text := range wrong {
+			require.ErrorContains(t, told[i], text)
+		}
+	}
+	dial("no such file")
+	dial()
+	write("b=10.0.0.9:7001 c=nonsense")
+	dial(`"c=nonsense" is not name=host:port`)
+	write("b=10.0.0.9:7001")
+	dial("does not name c")
+	write("b=10.0.0.9:7001 c=10.0.0.10:7001")
+	dial()
+	addr, err := b.resolve(t.Context(), "c")
+	require.NoError(t, err)
+	require.Equal(t, "10.0.0.10:7001", addr)
+	write("b=10.0.0.9:7001")
+	dial("does not name c")
+}
+
+// A replica whose peers are looked up in a file that is broken says so on standard error.
+func TestAReplicaTellsOfItsFileOfPeers(t *testing.T) {
+	log, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
+	require.NoError(t, err)
+	defer func(was *os.File) { os.Stderr = was }(os.Stderr)
+	os.Stderr = log
+	n, err := newNode("a", map[transport.NodeID]string{"b": "127.0.0.1:1"}, config{timeout: time.Second, book: "nowhere"})
+	require.NoError(t, err)
+	_, err = n.tcp.Call(t.Context(), "b", "antientropy/none", nil)
+	require.ErrorIs(t, err, transport.ErrUnreachable)
+	require.NoError(t, n.tcp.Close())
+	text, err := os.ReadFile(log.Name())
+	require.NoError(t, err)
+	require.Equal(t, "kv a: -peers: open nowhere: no such file or directory\n", string(text))
 }

@@ -77,7 +77,7 @@ func run(ctx context.Context, out io.Writer, args []string) error {
 	}
 	peers, book, err := readPeers(*list, transport.NodeID(*id))
 	if err != nil {
-		return err
+		return fmt.Errorf("-peers: %w", err)
 	}
 	cfg.book = book
 	return runOne(ctx, out, transport.NodeID(*id), *listen, *web, peers, cfg)

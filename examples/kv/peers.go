@@ -3,10 +3,14 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strings"
+	"sync"
 
 	"github.com/eventual-go/eventual/examples/internal/certs"
+	"github.com/eventual-go/eventual/examples/internal/service"
 	"github.com/eventual-go/eventual/transport"
 	"github.com/eventual-go/eventual/transport/tcp"
 )
@@ -19,17 +23,18 @@ const clusterName = "kv"
 func (n *node) newTCP(peers map[transport.NodeID]string) (*tcp.Transport, error) {
 	t := &tcp.Transport{Self: n.id, Cluster: clusterName, Peers: peers, MaxFrame: maxMessage, Events: tcp.Events{OnRefused: n.refused}}
 	if file := n.config.book; file != "" {
-		t.Resolve = func(_ context.Context, id transport.NodeID) (string, error) { return lookUp(file, id) }
+		t.Resolve = (&book{file: file, tell: n.complain}).resolve
 	}
 	if n.config.tls == "" {
 		t.Plain = true
 		return t, nil
 	}
-	files := certs.Files(n.config.tls, n.id)
-	files.OnError = n.complain
+	files, err := certs.Open(n.config.tls, n.id, n.complain)
+	if err != nil {
+		return nil, err
+	}
 	t.TLS = &tcp.TLS{Credentials: files.Credentials}
-	_, err := files.Credentials() // what is missing is better said now
-	return t, err
+	return t, nil
 }
 
 func (n *node) complain(err error) { fmt.Fprintf(os.Stderr, "kv %s: %v\n", n.id, err) }
@@ -49,7 +54,7 @@ func readPeers(arg string, self transport.NodeID) (peers map[transport.NodeID]st
 	if !ok {
 		peers, err = parsePeers(arg)
 		if _, own := peers[self]; own {
-			err = fmt.Errorf("-peers names %s itself", self)
+			err = fmt.Errorf("it names %s itself", self)
 		}
 		return peers, "", err
 	}
@@ -70,8 +75,42 @@ func readBook(file string) (map[transport.NodeID]string, error) {
 	return peers, nil
 }
 
-// lookUp finds where a replica is now. It is called when one is dialled, so a replica that
-// has moved is found by those that could not reach it any more.
+// A book is the file of -peers while the replica runs. What is wrong with it is told once, until it is something else.
+type book struct {
+	file string
+	tell func(error)
+
+	mu    sync.Mutex
+	wrong map[transport.NodeID]string // when each was last looked up, if anything was
+}
+
+// resolve is called when a replica is dialled, so one that has moved is found by those that
+// could not reach it any more.
+func (b *book) resolve(_ context.Context, id transport.NodeID) (string, error) {
+	addr, err := lookUp(b.file, id)
+	if b.isNews(id, err) {
+		b.tell(fmt.Errorf("-peers: %w", err))
+	}
+	return addr, err
+}
+
+// isNews reports whether something is wrong that was not when other replicas were looked up, or this one.
+func (b *book) isNews(id transport.NodeID, err error) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err == nil {
+		delete(b.wrong, id)
+		return false
+	}
+	known := slices.Contains(slices.Collect(maps.Values(b.wrong)), err.Error())
+	if b.wrong == nil {
+		b.wrong = make(map[transport.NodeID]string)
+	}
+	b.wrong[id] = err.Error()
+	return !known
+}
+
+// lookUp finds where a replica is now.
 func lookUp(file string, id transport.NodeID) (string, error) {
 	peers, err := readBook(file)
 	if err != nil {
@@ -91,14 +130,14 @@ func parsePeers(list string) (map[transport.NodeID]string, error) {
 			continue
 		}
 		id, addr, ok := strings.Cut(item, "=")
-		if !ok || addr == "" {
-			return nil, fmt.Errorf("-peers: %q is not name=host:port", item)
+		if !ok || service.CheckAddr(addr) != nil {
+			return nil, fmt.Errorf("%q is not name=host:port", item)
 		}
 		if err := certs.CheckName(transport.NodeID(id)); err != nil {
-			return nil, fmt.Errorf("-peers: %w", err)
+			return nil, err
 		}
 		if _, twice := peers[transport.NodeID(id)]; twice {
-			return nil, fmt.Errorf("-peers: %s stands there twice", id)
+			return nil, fmt.Errorf("%s stands there twice", id)
 		}
 		peers[transport.NodeID(id)] = addr
 	}

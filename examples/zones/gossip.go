@@ -29,17 +29,13 @@ type gossip struct {
 	planner *membership.Planner
 	rings   *caspaxos.Registers // what the nodes have agreed on as the ring of each epoch
 	seeds   []string
+	tell    func(what string, err error)
 }
 
 // newGossip is called when all that it needs of the node is there.
 func newGossip(n *node, addr string) (*gossip, error) {
 	cfg := n.config
-	g := &gossip{seeds: cfg.seeds}
-	tell := func(what string, err error) {
-		if err != nil {
-			fmt.Fprintf(os.Stderr, "zones %s: %s: %v\n", cfg.id, what, err)
-		}
-	}
+	g, tell := &gossip{seeds: cfg.seeds, tell: cfg.tell}, cfg.tell
 
 	// Packets are encrypted with a key that all nodes have, beside their certificates.
 	g.members = &membership.Members{
@@ -93,11 +89,20 @@ func (g *gossip) run(ctx context.Context) error {
 		<-ctx.Done()
 		return ctx.Err()
 	}
-	return service.Together(ctx, g.members.Run, g.planner.Run, func(ctx context.Context) error {
-		_ = g.members.Join(ctx, g.seeds...) // Run goes on looking for seeds that have not answered
-		<-ctx.Done()
-		return ctx.Err()
-	})
+	parts := []func(context.Context) error{g.members.Run, g.planner.Run}
+	for _, seed := range g.seeds {
+		parts = append(parts, func(ctx context.Context) error { return g.join(ctx, seed) })
+	}
+	return service.Together(ctx, parts...)
+}
+
+// join looks for one seed, and tells if there is nobody: Run goes on looking.
+func (g *gossip) join(ctx context.Context, seed string) error {
+	if err := g.members.Join(ctx, seed); err != nil && ctx.Err() == nil {
+		g.tell("gossip", fmt.Errorf("%w; it is tried again", err))
+	}
+	<-ctx.Done()
+	return ctx.Err()
 }
 
 // change takes the place of a change of the ring by hand: who is there joins by itself, and says itself that it leaves.

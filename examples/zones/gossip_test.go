@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"os"
@@ -83,6 +84,34 @@ func TestTheRingFollowsTheMembers(t *testing.T) {
 	f.within(60*time.Second, "c1 is had leave", func() bool { return f.do("POST", "a1", "/members", `{"leave": "c1"}`, new(state)) })
 	f.within(120*time.Second, "the others hold its share", func() bool { return f.settled("a1", 7) && f.settled("b1", 7) })
 	read("a1", "b1")
+}
+
+// A seed at which nobody is is told of, also where another one has answered.
+func TestSeedsThatDoNotAnswerAreTold(t *testing.T) {
+	start := func(id transport.NodeID, seeds ...string) (*gossip, <-chan error) {
+		n, err := newNode(config{id: id, zone: "a", timeout: time.Second, gossip: "127.0.0.1:0", settle: time.Hour, seeds: seeds}, "127.0.0.1:1")
+		require.NoError(t, err)
+		told := make(chan error, 10)
+		n.gossip.tell = func(_ string, err error) { told <- err }
+		ctx, stop := context.WithCancel(context.Background())
+		done := make(chan error, 1)
+		go func() { done <- n.gossip.run(ctx) }()
+		t.Cleanup(func() {
+			stop()
+			require.NoError(t, <-done)
+			require.Empty(t, told, "more of %s", id)
+			require.NoError(t, n.close())
+		})
+		return n.gossip, told
+	}
+	a, _ := start("a1")
+	require.Eventually(t, func() bool { return len(a.members.All()) == 1 }, time.Minute, time.Millisecond)
+	b, told := start("b1", a.members.All()[0].Gossip, "127.0.0.1:1")
+	err := <-told
+	require.ErrorIs(t, err, transport.ErrUnreachable)
+	require.ErrorContains(t, err, "seed 127.0.0.1:1: ")
+	require.ErrorContains(t, err, "; it is tried again")
+	require.Eventually(t, func() bool { return slices.Contains(b.members.Peers(), "a1") }, time.Minute, time.Millisecond)
 }
 
 func TestGossipHasAKeyOfItsOwn(t *testing.T) {

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"os"
 	"slices"
 
 	"github.com/eventual-go/eventual/examples/internal/certs"
@@ -24,7 +22,7 @@ type links struct {
 
 // open makes the connections ready. With TLS a node is who its certificate says.
 func (l *links) open(cfg config, resolve func(context.Context, transport.NodeID) (string, error)) error {
-	complain := func(err error) { fmt.Fprintf(os.Stderr, "zones %s: %v\n", cfg.id, err) }
+	complain := func(err error) { cfg.tell("connections", err) }
 	l.tcp = &tcp.Transport{
 		Self: cfg.id, Cluster: clusterName, Resolve: resolve,
 		Events: tcp.Events{OnRefused: func(r tcp.Refusal) { complain(r.Err) }},
@@ -37,11 +35,12 @@ func (l *links) open(cfg config, resolve func(context.Context, transport.NodeID)
 		l.tcp.Plain = true
 		return nil
 	}
-	files := certs.Files(cfg.tls, cfg.id)
-	files.OnError = complain
+	files, err := certs.Open(cfg.tls, cfg.id, complain)
+	if err != nil {
+		return err
+	}
 	l.tcp.TLS = &tcp.TLS{Credentials: files.Credentials}
-	_, err := files.Credentials() // what is missing is better said now
-	return err
+	return nil
 }
 
 // admits says whether calls of a node are served at all. One that has gone for good has a certificate for a while yet.

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -78,6 +79,8 @@ func run(ctx context.Context, out io.Writer, args []string) error {
 		return runSix(ctx, out, *listen, *web, cfg)
 	case !*plain && *tls == "":
 		return errors.New("-id needs -tls, or -plain on a network that is trusted")
+	case *zone == "" || strings.ContainsAny(*zone, "/=,"):
+		return errors.New("-id needs -zone, a name without '/', '=' and ','")
 	}
 	if err := certs.CheckName(cfg.id); err != nil {
 		return fmt.Errorf("-id: %w", err)
@@ -92,7 +95,15 @@ func run(ctx context.Context, out io.Writer, args []string) error {
 	if cfg.denied, err = parseNames(*deny); err != nil {
 		return fmt.Errorf("-deny: %w", err)
 	}
+	if cfg.gossip, err = parseGossip(*gossip); err != nil {
+		return err
+	}
 	cfg.seeds = strings.FieldsFunc(*seeds, isComma)
+	for _, addr := range cfg.seeds {
+		if err := service.CheckAddr(addr); err != nil {
+			return fmt.Errorf("-seeds: %w", err)
+		}
+	}
 	return runOne(ctx, out, *listen, *web, cfg)
 }
 
@@ -115,7 +126,7 @@ func (c config) withoutSelf(peers []peer) (others []peer, err error) {
 func parsePeers(list string) (peers []peer, err error) {
 	for _, item := range strings.FieldsFunc(list, isComma) {
 		m := peerForm.FindStringSubmatch(item)
-		if m == nil {
+		if m == nil || service.CheckAddr(m[3]) != nil {
 			return nil, fmt.Errorf("-peers: %q is not name/zone=host:port", item)
 		}
 		if err := certs.CheckName(transport.NodeID(m[1])); err != nil {
@@ -124,6 +135,23 @@ func parsePeers(list string) (peers []peer, err error) {
 		peers = append(peers, peer{transport.NodeID(m[1]), m[2], m[3]})
 	}
 	return peers, nil
+}
+
+// parseGossip refuses an address that stands for all of a machine: the others are told it, and look there.
+func parseGossip(addr string) (string, error) {
+	if addr == "" {
+		return "", nil
+	}
+	err := service.CheckAddr(addr)
+	if host, _, split := net.SplitHostPort(addr); split == nil {
+		if ip, notIP := netip.ParseAddr(host); host == "" || notIP == nil && ip.IsUnspecified() {
+			err = fmt.Errorf("%q names no host by which other nodes reach this one", addr)
+		}
+	}
+	if err != nil {
+		return "", fmt.Errorf("-gossip: %w", err)
+	}
+	return addr, nil
 }
 
 func parseNames(list string) (ids []transport.NodeID, err error) {
@@ -154,6 +182,9 @@ func runOne(ctx context.Context, out io.Writer, listen, web string, cfg config) 
 	n, err := newNode(cfg, ln.Addr().String())
 	if err != nil {
 		return errors.Join(err, ln.Close(), api.Close())
+	}
+	if cfg.begins() && n.disk.savedRing == nil {
+		fmt.Fprintf(out, "without -peers and -join, node %s begins a cluster of its own\n", cfg.id)
 	}
 	fmt.Fprintf(out, "node %s in zone %s: peers on %s, clients on http://%s\n", cfg.id, cfg.zone, ln.Addr(), api.Addr())
 	return n.run(ctx, ln, api)

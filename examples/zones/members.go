@@ -6,12 +6,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"os"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/eventual-go/eventual/examples/internal/certs"
+	"github.com/eventual-go/eventual/examples/internal/service"
 	"github.com/eventual-go/eventual/quorum/ring"
 	"github.com/eventual-go/eventual/transport"
 )
@@ -58,8 +58,8 @@ func (n *node) changed(r *ring.Ring, m ringChange) (*ring.Ring, error) {
 	case m.Abort && m.Join == nil && m.Leave == "":
 		return r.Abort()
 	case m.Join != nil && m.Leave == "" && !m.Abort:
-		if certs.CheckName(m.Join.ID) != nil || m.Join.Zone == "" || m.Join.Addr == "" {
-			return nil, badRequest("who joins has an id, a zone and an addr; %v", certs.ErrName)
+		if certs.CheckName(m.Join.ID) != nil || m.Join.Zone == "" || service.CheckAddr(m.Join.Addr) != nil {
+			return nil, badRequest("who joins has an id, a zone and an addr, host:port; %v", certs.ErrName)
 		}
 		n.book.add(m.Join.ID, m.Join.Addr)
 		members = append(members, ring.Member{ID: m.Join.ID, Zone: m.Join.Zone})
@@ -99,11 +99,7 @@ func (n *node) catchUp(ctx context.Context) error {
 
 // ringEvents tells the operator what goes wrong; it is tried again.
 func (n *node) ringEvents() ring.Events {
-	tell := func(what string, err error) {
-		if err != nil {
-			fmt.Fprintf(os.Stderr, "zones %s: %s: %v\n", n.config.id, what, err)
-		}
-	}
+	tell := n.config.tell
 	return ring.Events{
 		OnConflict: func(c *ring.ConflictError) { tell("ring", c) },
 		OnTransfer: func(e ring.TransferEvent) { tell("transfer with "+string(e.Peer), e.Err) },

@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"net"
+	"os"
 	"slices"
 	"time"
 
@@ -52,6 +54,16 @@ type config struct {
 	gossip string             // where this node gossips; it does not if empty
 	seeds  []string           // where some others do
 	settle time.Duration      // how long a node is there before the ring follows
+}
+
+// begins says whether this node makes a ring of itself alone.
+func (c config) begins() bool { return len(c.peers) == 0 && !c.joins }
+
+// tell has the operator know what goes wrong.
+func (c config) tell(what string, err error) {
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "zones %s: %s: %v\n", c.id, what, err)
+	}
 }
 
 // A peer is a node with its zone and its address.

@@ -318,6 +318,7 @@ func TestErrorsSayWhatIsWrong(t *testing.T) {
 		{"POST", "/members", `{}`, 400, "bad_request"},
 		{"POST", "/members", `{"leave": "b1"}`, 400, "bad_request"},
 		{"POST", "/members", `{"join": {"id": "b1"}}`, 400, "bad_request"},
+		{"POST", "/members", `{"join": {"id": "b1", "zone": "b", "addr": "junk"}}`, 400, "bad_request"},
 		{"POST", "/members", `{"abort": true, "leave": "a1"}`, 400, "bad_request"},
 		{"POST", "/members", `{"abort": true}`, 409, "conflict"},
 		{"PUT", "/carts/x/y?level=each-majority", "", 200, ""},
@@ -360,16 +361,64 @@ func TestAChangeIsMadeByAnOwner(t *testing.T) {
 
 func TestFlags(t *testing.T) {
 	plain := func(args ...string) []string {
-		return append([]string{"-plain", "-id", "a1", "-http", "127.0.0.1:0"}, args...)
+		return append([]string{"-plain", "-id", "a1", "-zone", "a", "-http", "127.0.0.1:0"}, args...)
 	}
 	for _, args := range [][]string{
 		{"-peers", "b1/b=127.0.0.1:1"}, {"-join"}, {"-gossip", "127.0.0.1:0"}, {"-deny", "b1"}, {"-timeout", "0s"}, {"-settle", "0s"}, {"x"},
-		{"-id", "a1", "-http", "127.0.0.1:0"},
-		{"-id", "a1", "-http", "127.0.0.1:0", "-tls", t.TempDir()},
+		{"-id", "a1", "-zone", "a", "-http", "127.0.0.1:0"},
+		{"-id", "a1", "-zone", "a", "-http", "127.0.0.1:0", "-tls", t.TempDir()},
 		plain("-tls", "."), plain("-zone", "b", "-peers", "a1/a=127.0.0.1:1"), plain("-peers", "b1=127.0.0.1:1"), plain("-peers", "b1/b=127.0.0.1:1,b1/b=127.0.0.1:1"),
 		plain("-seeds", "127.0.0.1:1"), plain("-gossip", "nonsense"), {"certs"}, {"certs", t.TempDir()},
 	} {
 		require.Error(t, run(t.Context(), io.Discard, args), "%v", args)
+	}
+}
+
+// What cannot work is said before the node says that it is there, and in words of the flags.
+func TestFlagsSayWhatIsWrong(t *testing.T) {
+	for want, args := range map[string][]string{
+		"-id needs -zone":        {},
+		"-id needs -zone, a":     {"-zone", "a/b"},
+		`-seeds: "junk" is`:      {"-zone", "a", "-gossip", "127.0.0.1:0", "-seeds", "127.0.0.1:1,junk"},
+		`"b1/b=junk" is not`:     {"-zone", "a", "-peers", "b1/b=junk"},
+		`"b1/b=:7001" is not`:    {"-zone", "a", "-peers", "b1/b=:7001"},
+		`-gossip: ":7101" names`: {"-zone", "a", "-gossip", ":7101"},
+		`"0.0.0.0:7101" names`:   {"-zone", "a", "-gossip", "0.0.0.0:7101"},
+		`"[::]:7101" names`:      {"-zone", "a", "-gossip", "[::]:7101"},
+		`-gossip: "nonsense" is`: {"-zone", "a", "-gossip", "nonsense"},
+	} {
+		ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+		var out buffer
+		err := run(ctx, &out, append([]string{"-plain", "-id", "a1", "-http", "127.0.0.1:0"}, args...))
+		stop()
+		require.ErrorContains(t, err, want, "%v", args)
+		require.Empty(t, out.String(), "%v", args)
+	}
+}
+
+// A node that begins a cluster of its own says so, and only then.
+func TestAClusterOfItsOwnIsTold(t *testing.T) {
+	data := t.TempDir()
+	for _, c := range []struct {
+		args []string
+		own  bool
+	}{
+		{nil, true},
+		{[]string{"-peers", "a1/a=127.0.0.1:1"}, true}, // itself
+		{[]string{"-data", data}, true},
+		{[]string{"-data", data}, false}, // it is there already
+		{[]string{"-peers", "b1/b=127.0.0.1:1"}, false},
+		{[]string{"-join"}, false},
+	} {
+		ctx, stop := context.WithCancel(context.Background())
+		var out buffer
+		done := make(chan error, 1)
+		args := append([]string{"-plain", "-id", "a1", "-zone", "a", "-http", "127.0.0.1:0"}, c.args...)
+		go func() { done <- run(ctx, &out, args) }()
+		require.Eventually(t, func() bool { return strings.Contains(out.String(), "clients on") }, time.Minute, time.Millisecond, "%v", args)
+		stop()
+		require.NoError(t, <-done)
+		require.Equal(t, c.own, strings.Contains(out.String(), "node a1 begins a cluster of its own\n"), "%v: %s", args, out.String())
 	}
 }
 
@@ -379,9 +428,9 @@ func TestNamesAreCheckedWhereTheyAreRead(t *testing.T) {
 	for _, bad := range []string{"ca", "..", "../x", "A"} {
 		for _, args := range [][]string{
 			{"certs", dir, bad},
-			{"-plain", "-id", bad, "-data", dir},
-			{"-plain", "-id", "a1", "-peers", "b1/b=127.0.0.1:1," + bad + "/b=127.0.0.1:1"},
-			{"-plain", "-id", "a1", "-deny", bad},
+			{"-plain", "-id", bad, "-zone", "a", "-data", dir},
+			{"-plain", "-id", "a1", "-zone", "a", "-peers", "b1/b=127.0.0.1:1," + bad + "/b=127.0.0.1:1"},
+			{"-plain", "-id", "a1", "-zone", "a", "-deny", bad},
 		} {
 			err := run(t.Context(), io.Discard, append(args, "-http", "127.0.0.1:0"))
 			if strings.Contains(bad, "/") && slices.Contains(args, "-peers") {
