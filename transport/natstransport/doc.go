@@ -67,9 +67,9 @@
 //
 // # Concurrency
 //
-// A Transport is safe for concurrent use. Beside those of nats.go it runs a goroutine
-// for each call being served; none before Call or Serve is called, and none after
-// Close has returned. No lock is held while a handler runs.
+// A Transport is safe for concurrent use. Beside those of nats.go it runs two goroutines
+// for each call being served, one of which is the handler's; none before Call or Serve is
+// called, and none after Close has returned. No lock is held while a handler runs.
 //
 // # Errors
 //
