@@ -81,6 +81,23 @@ func TestLinesOfTheReadmesWork(t *testing.T) {
 	}
 }
 
+// Before a document uses a program it says how to build it, from the root of the repository.
+func TestReadmesSayHowProgramsAreBuilt(t *testing.T) {
+	used := regexp.MustCompile(`(?m)^    (kv|zones) `)
+	for _, document := range []string{"README.md", "kv/README.md", "zones/README.md"} {
+		text, err := os.ReadFile(document)
+		require.NoError(t, err)
+		uses := used.FindAllSubmatchIndex(text, -1)
+		require.NotEmpty(t, uses, document)
+		for _, at := range uses {
+			name := string(text[at[2]:at[3]])
+			require.DirExists(t, name)
+			built := regexp.MustCompile(`root\s+of\s+the\s+repository(?s:.*)\n    go build -o bin/ .*\./examples/` + name + `\b.* && PATH=\$PWD/bin:\$PATH\n`)
+			require.Regexp(t, built, string(text[:at[0]]), document)
+		}
+	}
+}
+
 // build makes programs. That go test runs this again when one of them is another, their sources are looked at: of a program
 // that a test runs it knows nothing.
 func build(t *testing.T, programs ...string) (bin string) {
