@@ -165,18 +165,35 @@ func TestABrokenFileOfPeersIsTold(t *testing.T) {
 	dial("does not name c")
 }
 
-// A replica whose peers are looked up in a file that is broken says so on standard error.
-func TestAReplicaTellsOfItsFileOfPeers(t *testing.T) {
+// complaints returns what is written on standard error until the test ends.
+func complaints(t *testing.T) func() string {
 	log, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
 	require.NoError(t, err)
-	defer func(was *os.File) { os.Stderr = was }(os.Stderr)
+	was := os.Stderr
 	os.Stderr = log
+	t.Cleanup(func() { os.Stderr = was; require.NoError(t, log.Close()) })
+	return func() string {
+		text, err := os.ReadFile(log.Name())
+		require.NoError(t, err)
+		return string(text)
+	}
+}
+
+// Certificates that are missing are told by the error with which the replica ends, and not before it as well.
+func TestMissingCertificatesAreToldOnce(t *testing.T) {
+	told := complaints(t)
+	err := run(t.Context(), io.Discard, []string{"-id", "a", "-tls", "nowhere", "-http", "127.0.0.1:0"})
+	require.ErrorContains(t, err, "nowhere/a.crt: no such file")
+	require.Empty(t, told())
+}
+
+// A replica whose peers are looked up in a file that is broken says so on standard error.
+func TestAReplicaTellsOfItsFileOfPeers(t *testing.T) {
+	told := complaints(t)
 	n, err := newNode("a", map[transport.NodeID]string{"b": "127.0.0.1:1"}, config{timeout: time.Second, book: "nowhere"})
 	require.NoError(t, err)
 	_, err = n.tcp.Call(t.Context(), "b", "antientropy/none", nil)
 	require.ErrorIs(t, err, transport.ErrUnreachable)
 	require.NoError(t, n.tcp.Close())
-	text, err := os.ReadFile(log.Name())
-	require.NoError(t, err)
-	require.Equal(t, "kv a: -peers: open nowhere: no such file or directory\n", string(text))
+	require.Equal(t, "kv a: -peers: open nowhere: no such file or directory\n", told())
 }

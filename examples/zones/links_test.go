@@ -77,6 +77,20 @@ func TestWhoMayCall(t *testing.T) {
 	require.Equal(t, tcp.ReasonName, reason(callAs(t, ours, "c1", addr)))
 }
 
+// Certificates that are missing are told by the error with which the node ends, and not before it as well.
+func TestMissingCertificatesAreToldOnce(t *testing.T) {
+	log, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
+	require.NoError(t, err)
+	defer log.Close()
+	defer func(was *os.File) { os.Stderr = was }(os.Stderr)
+	os.Stderr = log
+	err = run(t.Context(), io.Discard, []string{"-id", "a1", "-zone", "a", "-tls", "nowhere", "-http", "127.0.0.1:0"})
+	require.ErrorContains(t, err, "nowhere/a1.crt: no such file")
+	info, err := log.Stat()
+	require.NoError(t, err)
+	require.Zero(t, info.Size())
+}
+
 // Rings are agreed on by those who are in one, and by nobody who is denied; other nodes may call the rest.
 func TestWhoHasASayInRings(t *testing.T) {
 	dir := t.TempDir()
