@@ -87,6 +87,8 @@ func TestNameErrorIsBounded(t *testing.T) {
 	require.LessOrEqual(t, len(e.Found), transport.MaxErrorText)
 	require.Equal(t, e.Found, strings.ToValidUTF8(e.Found, ""))
 	require.Equal(t, "nobody", Check(new(x509.Certificate), "blue", "a").(*NameError).Found)
+	require.Equal(t, "nobody", Check(nil, "blue", "a").(*NameError).Found)
+	require.Empty(t, Nodes(nil, "blue"))
 }
 
 // The other side of a connection is one node, and proved.

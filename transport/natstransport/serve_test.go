@@ -111,7 +111,7 @@ func TestSmallerLimitHolds(t *testing.T) {
 
 func TestRoomIsBounded(t *testing.T) {
 	s := runServer(t, server.Options{})
-	b := &natstransport.Transport{Conn: connect(t, s), Self: "b", MaxCalls: 2, MaxBytes: 1000}
+	b := &natstransport.Transport{Conn: connect(t, s), Self: "b", MaxCalls: 2, MaxMessage: 1000, MaxBytes: 1}
 	started, ended := make(chan struct{}), make(chan error, 2)
 	held := block(started, ended)
 	serve(t, b, transport.HandlerFunc(func(ctx context.Context, from transport.NodeID, method string, req []byte) ([]byte, error) {
@@ -138,10 +138,19 @@ func TestRoomIsBounded(t *testing.T) {
 		_, err := a.Call(t.Context(), "b", "m", nil)
 		return err == nil
 	}, time.Minute, time.Millisecond)
+	ctx, cancel = context.WithCancel(t.Context())
+	go a.Call(ctx, "b", "hold", make([]byte, 1000)) // one always has room
+	<-started
 	for range 3 {
-		_, err = a.Call(t.Context(), "b", "m", make([]byte, 1000))
+		_, err = c.Call(t.Context(), "b", "m", make([]byte, 1000))
 		require.ErrorContains(t, err, "too many bytes")
 	}
+	cancel()
+	<-ended
+	require.Eventually(t, func() bool {
+		_, err := c.Call(t.Context(), "b", "m", make([]byte, 1000))
+		return err == nil
+	}, time.Minute, time.Millisecond)
 }
 
 func TestServeOnce(t *testing.T) {

@@ -45,7 +45,7 @@ type Transport struct {
 
 	// MaxBytes is how many bytes the requests of calls being served may have together.
 	// A request beyond it is refused; of what is more than MaxMessage, a node has no more
-	// than is left for others. If zero, 16 times MaxMessage.
+	// than is left for others. If zero, 16 times MaxMessage; one request always has room.
 	MaxBytes int
 
 	// KeepAlive is how often a call that waits asks whether it is being served: every
@@ -124,7 +124,9 @@ func (t *Transport) maxMessage() int {
 
 func (t *Transport) maxCalls() int { return cmp.Or(max(t.MaxCalls, 0), 1024) }
 
-func (t *Transport) maxBytes() int { return cmp.Or(max(t.MaxBytes, 0), 16*t.maxMessage()) }
+func (t *Transport) maxBytes() int {
+	return max(cmp.Or(max(t.MaxBytes, 0), 16*t.maxMessage()), t.maxMessage()+overhead)
+}
 
 func (t *Transport) keepAlive() time.Duration {
 	return interval(cmp.Or(max(t.KeepAlive, 0), 2*time.Second))
