@@ -149,7 +149,7 @@ func TestNothingIsLeft(t *testing.T) {
 	for _, r := range all {
 		at := r.gossip()
 		r.kill()
-		s, err := listen(t.Context(), at, "", newSeal(""))
+		s, err := listen(t.Context(), at, "", newSeal(""), time.Second)
 		require.NoError(t, err, "the ports are free again")
 		require.NoError(t, s.Shutdown())
 	}

@@ -1,6 +1,7 @@
 package membership
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 )
@@ -38,30 +39,60 @@ const leastMember = 44
 
 var errMessage = errors.New("membership: malformed message")
 
-// inspectPacket says whether a packet is one that members send.
-func inspectPacket(b []byte) error {
+// inspectPacket says whether a packet is one that members send, and whether it asks for a probe of somebody else. It
+// asks for one thing at most.
+func inspectPacket(b []byte) (relay bool, err error) {
 	if len(b) > 5 && b[0] == msgChecked {
 		b = b[5:]
 	}
+	msgs, _, err := parts(b)
+	if err != nil {
+		return false, err
+	}
+	asked := 0
+	for _, m := range msgs {
+		if err := inspectOne(m); err != nil {
+			return false, err
+		}
+		relay = relay || m[0] == msgIndirectPing
+		if m[0] == msgPing || m[0] == msgIndirectPing {
+			asked++
+		}
+	}
+	if asked > 1 {
+		return false, errMessage
+	}
+	return relay, nil
+}
+
+// parts returns the messages of a packet, which is a list, or one message.
+func parts(b []byte) (msgs [][]byte, list bool, err error) {
 	if len(b) < 2 || b[0] != msgCompound {
-		return inspectOne(b)
+		return [][]byte{b}, false, nil
 	}
 	n := int(b[1])
 	if len(b) < 2+2*n {
-		return errMessage
+		return nil, true, errMessage
 	}
 	lengths, b := b[2:2+2*n], b[2+2*n:]
-	for ; len(lengths) > 0; lengths = lengths[2:] {
-		size := int(binary.BigEndian.Uint16(lengths))
+	msgs = make([][]byte, n)
+	for i := range msgs {
+		size := int(binary.BigEndian.Uint16(lengths[2*i:]))
 		if size > len(b) {
-			return errMessage
+			return nil, true, errMessage
 		}
-		if err := inspectOne(b[:size]); err != nil {
-			return err
-		}
-		b = b[size:]
+		msgs[i], b = b[:size], b[size:]
 	}
-	return whole(b)
+	return msgs, true, whole(b)
+}
+
+// compound returns the list of some messages, at most 255.
+func compound(msgs ...[]byte) []byte {
+	b := []byte{msgCompound, byte(len(msgs))}
+	for _, m := range msgs {
+		b = binary.BigEndian.AppendUint16(b, uint16(len(m)))
+	}
+	return append(b, bytes.Join(msgs, nil)...)
 }
 
 func inspectOne(b []byte) error {
@@ -101,7 +132,7 @@ func inspectStream(b []byte) error {
 		return errMessage
 	}
 	var members, claims uint64
-	rest, err := fields(b[1:], func(name string, value uint64) {
+	rest, err := fields(b[1:], func(name string, value uint64, _ int) {
 		switch name {
 		case "Nodes":
 			members = value
@@ -122,8 +153,8 @@ func inspectStream(b []byte) error {
 }
 
 // fields goes through a map of names to scalars, and returns what follows it. each, if not nil, is told of
-// numbers, of which what is negative is very large.
-func fields(b []byte, each func(name string, value uint64)) (rest []byte, err error) {
+// numbers, of which what is negative is very large, and of how many bytes there are from the value on.
+func fields(b []byte, each func(name string, value uint64, left int)) (rest []byte, err error) {
 	n, b, err := mapLength(b)
 	for ; err == nil && n > 0; n-- {
 		var name []byte
@@ -131,8 +162,9 @@ func fields(b []byte, each func(name string, value uint64)) (rest []byte, err er
 		if name, _, b, err = scalar(b); err != nil || name == nil {
 			return nil, errMessage
 		}
+		left := len(b)
 		if _, value, b, err = scalar(b); err == nil && each != nil {
-			each(string(name), value)
+			each(string(name), value, left)
 		}
 	}
 	return b, err

@@ -32,12 +32,9 @@ func exchange(t testing.TB, members, claims int, follows ...[]byte) []byte {
 	return append(append([]byte{msgExchange}, head...), bytes.Join(follows, nil)...)
 }
 
-func compound(msgs ...[]byte) []byte {
-	b := []byte{msgCompound, byte(len(msgs))}
-	for _, m := range msgs {
-		b = append(b, byte(len(m)>>8), byte(len(m)))
-	}
-	return append(b, bytes.Join(msgs, nil)...)
+func packetError(b []byte) error {
+	_, err := inspectPacket(b)
+	return err
 }
 
 // What members send is taken, and each part of it refused: at whatever byte it is cut, and with one more.
@@ -46,10 +43,10 @@ func TestInspection(t *testing.T) {
 	alive := append([]byte{msgAlive}, someMember(t)...)
 	checked := []byte{msgChecked, 1, 2, 3, 4}
 	for _, b := range [][]byte{ack, alive, suspicion(1<<31, "b"), suspicion(0, transport.NodeID(strings.Repeat("x", 255))), compound(ack, alive, ack), append(checked, compound(ack, alive)...)} {
-		require.NoError(t, inspectPacket(b))
-		require.ErrorIs(t, inspectPacket(append(bytes.Clone(b), 0)), errMessage)
+		require.NoError(t, packetError(b))
+		require.ErrorIs(t, packetError(append(bytes.Clone(b), 0)), errMessage)
 		for i := range b {
-			require.ErrorIs(t, inspectPacket(b[:i]), errMessage, "cut to %d bytes", i)
+			require.ErrorIs(t, packetError(b[:i]), errMessage, "cut to %d bytes", i)
 		}
 	}
 	m := someMember(t)
@@ -65,6 +62,8 @@ func TestInspection(t *testing.T) {
 func TestInspectionRefuses(t *testing.T) {
 	m := someMember(t)
 	ack := append([]byte{msgAck}, packed(t, fieldsOf{"SeqNo": 1, "Payload": nil})...)
+	ask := func(kind byte, number uint32) []byte { return numbered(t, kind, number) }
+	require.NoError(t, packetError(compound(ask(msgPing, 1), ack)))
 	for i, b := range [][]byte{
 		exchange(t, 1<<20, 0, m), exchange(t, 1, 1<<24, m), exchange(t, -1, 0, m), exchange(t, 0, -1),
 		exchange(t, 4, 0, []byte{0x80}, []byte{0x80}, []byte{0x80}, []byte{0x80}), // members of one byte
@@ -75,7 +74,7 @@ func TestInspectionRefuses(t *testing.T) {
 		require.ErrorIs(t, inspectStream(b), errMessage, "%d", i)
 	}
 	for i, b := range [][]byte{
-		exchange(t, 0, 0), compound(compound(ack)), compound(append([]byte{msgChecked, 1, 2, 3, 4}, ack...)),
+		exchange(t, 0, 0), compound(ask(msgPing, 1), ask(msgIndirectPing, 1)), compound(ask(msgPing, 1), ask(msgPing, 1)), compound(compound(ack)), compound(append([]byte{msgChecked, 1, 2, 3, 4}, ack...)),
 		compound(append([]byte{9}, m...)), compound(nil), append([]byte{9}, m...), append([]byte{8}, m...), append([]byte{14}, m...),
 		append([]byte{msgAck}, packed(t, fieldsOf{"SeqNo": []int{1}})...),
 		append([]byte{msgAck}, packed(t, fieldsOf{"SeqNo": fieldsOf{"a": 1}})...),
@@ -85,7 +84,7 @@ func TestInspectionRefuses(t *testing.T) {
 		append([]byte{msgAck}, "\x81\xa1a\xc1"...), append([]byte{msgAck}, "\x81\xa1a\xcb12345678"...),
 		append([]byte{msgAck}, "\x81\xa1a\xdb\xff\xff\xff\xff"...),
 	} {
-		require.ErrorIs(t, inspectPacket(b), errMessage, "%d", i)
+		require.ErrorIs(t, packetError(b), errMessage, "%d", i)
 	}
 }
 
@@ -96,9 +95,10 @@ func FuzzInspection(f *testing.F) {
 	f.Add(compound([]byte("\x02\x80"), []byte("\x04\x80")))
 	f.Add(exchange(f, 1, 3, someMember(f), []byte("abc")))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		_, _ = inspectPacket(b), inspectStream(b)
+		_, _ = inspectPacket(b)
+		_ = inspectStream(b)
 		numbers, names := map[string]uint64{}, 0
-		rest, err := fields(b, func(name string, value uint64) { numbers[name] = value; names++ })
+		rest, err := fields(b, func(name string, value uint64, _ int) { numbers[name] = value; names++ })
 		if err != nil || names > len(numbers) { // this decoder wants a name's second value to be of the kind of its first
 			return
 		}

@@ -310,6 +310,7 @@ type Stats struct {
 	Packets, Oversized     uint64 // that came in; those dropped for their length
 	Streams, StreamsDenied uint64 // connections that came in; those closed because there were too many
 	Garbled                uint64 // packets and connections dropped as they were under no key, of no member, or malformed
+	ProbesDenied           uint64 // packets dropped that asked for a probe of another member, as there were too many
 }
 
 // Stats returns what there is to know at this moment.

@@ -129,7 +129,7 @@ func (t *taped) WriteToAddress(b []byte, a memberlist.Address) (time.Time, error
 
 // A packet is what memberlist would make of it by itself.
 func TestPacketsAreThoseOfMemberlist(t *testing.T) {
-	raw, err := listen(t.Context(), "127.0.0.1:0", "", newSeal(""))
+	raw, err := listen(t.Context(), "127.0.0.1:0", "", newSeal(""), time.Second)
 	require.NoError(t, err)
 	var packet []byte
 	c := memberlist.DefaultLANConfig()
@@ -142,7 +142,7 @@ func TestPacketsAreThoseOfMemberlist(t *testing.T) {
 	msg, err := sealed(t, "c", key).openPacket(packet)
 	require.NoError(t, err)
 	require.Equal(t, "\x08text", string(msg))
-	require.ErrorIs(t, inspectPacket(msg), errMessage, "members send no messages of users")
+	require.ErrorIs(t, packetError(msg), errMessage, "members send no messages of users")
 }
 
 // Who has a key, or a record of what was said under it, ends no process.

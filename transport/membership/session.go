@@ -47,7 +47,7 @@ func newSession(m *Members) *session {
 // start listens, and begins to answer.
 func (s *session) start(ctx context.Context) (err error) {
 	m := s.m
-	if s.sockets, err = listen(ctx, m.Listen, m.Advertise, s.seal); err != nil {
+	if s.sockets, err = listen(ctx, m.Listen, m.Advertise, s.seal, s.pace.ProbeTimeout); err != nil {
 		return err
 	}
 	if s.list, err = memberlist.Create(s.config()); err != nil {
@@ -84,7 +84,7 @@ func (s *session) config() *memberlist.Config {
 	}
 	c.BindPort = int(s.sockets.advertise.Port())
 	c.EnableCompression = false // messages are small, and what is compressed is refused
-	c.UDPBufferSize -= s.seal.overhead()
+	c.UDPBufferSize -= s.seal.overhead() + maxLonger
 	c.DelegateProtocolMin, c.DelegateProtocolMax, c.DelegateProtocolVersion = metaVersion, metaVersion, metaVersion
 	d := delegate{s}
 	c.Delegate, c.Events, c.Conflict, c.Merge, c.Alive = d, d, d, d, d
@@ -165,6 +165,7 @@ func (s *session) traffic(out *Stats) {
 	out.Streams += c.streams.Load()
 	out.StreamsDenied += c.denied.Load()
 	out.Garbled += c.garbled.Load()
+	out.ProbesDenied += c.unprobed.Load()
 }
 
 func (s *session) nudge() {

@@ -32,6 +32,8 @@ type sockets struct {
 	tcp       *net.TCPListener
 	udp       *net.UDPConn
 	seal      *seal
+	numbers   numbers
+	relays    relays
 	advertise netip.AddrPort
 	packets   chan *memberlist.Packet
 	streams   chan net.Conn
@@ -48,16 +50,16 @@ type sockets struct {
 	held   int                          // bytes that they have brought
 }
 
-type traffic struct{ packets, oversized, garbled, streams, denied atomic.Uint64 }
+type traffic struct{ packets, oversized, garbled, unprobed, streams, denied atomic.Uint64 }
 
-// listen opens both ports. Who shuts it down owns the two goroutines.
-func listen(ctx context.Context, addr, advertise string, seal *seal) (*sockets, error) {
+// listen opens both ports. Who shuts it down owns the two goroutines. A probe for another member takes relayed at most.
+func listen(ctx context.Context, addr, advertise string, seal *seal, relayed time.Duration) (*sockets, error) {
 	tcp, udp, err := bind(ctx, addr)
 	if err != nil {
 		return nil, err
 	}
 	s := &sockets{
-		tcp: tcp, udp: udp, seal: seal,
+		tcp: tcp, udp: udp, seal: seal, numbers: newNumbers(), relays: relays{span: relayed},
 		packets: make(chan *memberlist.Packet), streams: make(chan net.Conn), conns: make(map[*stream]struct{}),
 		taken: crowd.Crowd[string, *stream]{Limit: maxStreams},
 	}
@@ -147,6 +149,9 @@ func (s *sockets) StreamCh() <-chan net.Conn           { return s.streams }
 func (s *sockets) WriteTo(b []byte, addr string) (time.Time, error) {
 	at, err := netip.ParseAddrPort(addr)
 	if err == nil {
+		b, err = s.numbers.going(b)
+	}
+	if err == nil {
 		_, err = s.udp.WriteToUDPAddrPort(s.seal.packet(b), at)
 	}
 	return time.Now(), err
@@ -198,12 +203,20 @@ func (s *sockets) receive() {
 
 // packet hands one on whose bytes are its own.
 func (s *sockets) packet(b []byte, from netip.AddrPort) {
+	relay := false
 	msg, err := s.seal.openPacket(b)
 	if err == nil {
-		err = inspectPacket(msg)
+		relay, err = inspectPacket(msg)
 	}
-	if err != nil {
+	if err == nil {
+		msg, err = s.numbers.come(msg)
+	}
+	switch {
+	case err != nil:
 		s.counts.garbled.Add(1)
+		return
+	case relay && !s.relays.enter(crowd.Origin(net.UDPAddrFromAddrPort(from)), time.Now()):
+		s.counts.unprobed.Add(1)
 		return
 	}
 	s.deliver(msg, from)

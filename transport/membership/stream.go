@@ -41,6 +41,9 @@ func (c *stream) receive() error {
 	if err == nil {
 		err = inspectStream(msg)
 	}
+	if err == nil {
+		msg, err = c.s.numbers.come(msg)
+	}
 	if err != nil {
 		if _, ok := errors.AsType[net.Error](err); !ok && err != io.EOF && err != net.ErrClosed {
 			c.s.counts.garbled.Add(1)
@@ -107,7 +110,11 @@ func (c *stream) Write(msg []byte) (int, error) {
 		return 0, errSecond
 	}
 	c.wrote = true
-	if _, err := c.Conn.Write(c.s.seal.stream(msg)); err != nil {
+	out, err := c.s.numbers.going(msg)
+	if err != nil {
+		return 0, err
+	}
+	if _, err := c.Conn.Write(c.s.seal.stream(out)); err != nil {
 		return 0, err
 	}
 	return len(msg), nil
