@@ -80,9 +80,12 @@
 //     Pace.Timeout, and bring one message of up to 5 MiB; if they have brought more than 64 MiB together, the one with
 //     the most has to go, likewise. Memory is taken as bytes come in, two or three for each. Garbage costs its
 //     decryption, at each key. Stats counts all of it.
+//   - A node makes 64 probes for others within ProbeTimeout at most, and for those at one address, or in one network of
+//     IPv6, no more than there is room left for the rest: 32 where nobody else asks. A member asks for one at a time.
+//     Further packets that ask are dropped: Stats.ProbesDenied.
 //   - What is decrypted is looked at before memberlist sees it: that everything is there which it claims to have, so
 //     that it costs a few times of what it weighs; and messages that no member sends are dropped, among them all that
-//     are compressed, or nested.
+//     are compressed, or nested, and packets that ask for more than one probe.
 //   - Packets and connections may be recorded and replayed by who has no key: see below.
 //   - Who has a key is trusted: it may join, under any name that is not alive, say that others are gone, and by numbers
 //     without sense keep them from being believed again until they are started anew under another name; fill the places
@@ -105,12 +108,18 @@
 // That a member is suspected or dead has an incarnation, which begins with the time in seconds: what was said of an
 // earlier process has no effect on the one of now, and what was said of that, and refuted, none either.
 //
+// An answer to a probe has its number. Each process calls its probes by numbers that it has drawn, and by none twice
+// before 2^32 of them: so what answered a probe answers no later one, and none of another process, be it of another node
+// or of this one started again, but by a chance of one in 2^32 for each answer replayed while a probe waits.
+//
 // What replays still can do: a node that never knew the member, was started again since, or has forgotten it for want
 // of places (of [MaxMembers], the longest gone first) takes it in, finds it dead after some probes, and remembers that.
-// Where a clock is set back by more than a process has lived, an old suspicion or death of its predecessor counts until
-// it is refuted, which takes it beyond. A request to probe has a member send some packets, and an answer to a probe of
-// long ago may be taken for one of now, if it has the same number. Who also keeps packets from arriving can do what
-// that does.
+// Each message by which the member refuted a suspicion puts that off once more: who has recorded many may do so for
+// longer than Policy.JoinAfter. Where a clock is set back by more than a process has lived, an old suspicion or death of
+// its predecessor counts until it is refuted, which takes it beyond. A request to probe another member has a member
+// send some packets, and so many of them keep others from being heard: then those whose own packets are lost are
+// suspected sooner. [Members.Join] takes for a seed what replays or reflects an exchange at its address. Who also keeps
+// packets from arriving can do what that does.
 //
 // # Concurrency
 //
@@ -137,7 +146,8 @@
 //
 // # Testing
 //
-// Members gossip over loopback, are killed, cut off, moved and doubled. All that went to one is recorded and replayed.
+// Members gossip over loopback, are killed, cut off, moved and doubled. All that went to one is recorded and replayed,
+// and answers of one process to another.
 // What comes in is fuzzed, under a key and without, and the look at it compared with the decoder that memberlist has.
 // Policies are tested by tables, and by worlds of nodes that crash, freeze, leave and are cut off, from seeds. Whole
 // nodes over TCP have a ring follow them.

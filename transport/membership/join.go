@@ -15,7 +15,9 @@ import (
 // has answered and is of this cluster; also if all of them are this node itself, which may be named like the others.
 // Otherwise the errors, which it joins, are a [*SeedError] for each seed, or that of ctx. In any case Run tries seeds
 // that are no members again, now and then, and more often while this node is alone. So an error need not be acted
-// upon. Without seeds it waits for Run to begin, and no more.
+// upon; nor does nil prove that a member is there: who has no key and is where a seed should be has it returned by what
+// others exchanged, which it has recorded, or by what this node says. Without seeds it waits for Run to begin, and no
+// more.
 func (m *Members) Join(ctx context.Context, seeds ...string) error {
 	m.mu.Lock()
 	for _, seed := range seeds {

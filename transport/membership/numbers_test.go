@@ -22,16 +22,20 @@ func numbered(t testing.TB, kind byte, number uint32) []byte {
 	return append(append([]byte{kind}, "\x82\xa7Payload\xc0\xa5SeqNo"...), packed(t, number)...)
 }
 
-// numberOf returns the number of a packet's first message.
-func numberOf(t testing.TB, b []byte) (kind byte, number uint32) {
+// numberOf returns the kind and number of a packet's first message; kind 255 if it is malformed.
+func numberOf(b []byte) (kind byte, number uint32) {
 	msgs, _, err := parts(b)
-	require.NoError(t, err)
+	if err != nil {
+		return 255, 0
+	}
 	_, err = fields(msgs[0][1:], func(name string, value uint64, _ int) {
 		if name == "SeqNo" {
 			number = uint32(value)
 		}
 	})
-	require.NoError(t, err)
+	if err != nil {
+		return 255, 0
+	}
 	return msgs[0][0], number
 }
 
@@ -79,7 +83,7 @@ func TestNumbersOfMessages(t *testing.T) {
 				require.LessOrEqual(t, len(out), len(wrap(asked))+maxLonger)
 				require.NoError(t, packetError(out))
 				if name == "alone" {
-					kind, got := numberOf(t, out)
+					kind, got := numberOf(out)
 					require.Equal(t, asked[0], kind)
 					require.Equal(t, n.outside(number), got)
 				}
@@ -182,7 +186,7 @@ func echoing(t *testing.T, seal *seal) *echo {
 			if err != nil {
 				continue
 			}
-			kind, number := numberOf(t, msg)
+			kind, number := numberOf(msg)
 			if kind != msgPing {
 				continue
 			}
@@ -269,7 +273,7 @@ func TestRecordedAnswersByConnections(t *testing.T) {
 			defer c.Close()
 			msg, err := seal.readStream(c)
 			if err == nil {
-				_, came := numberOf(t, msg)
+				_, came := numberOf(msg)
 				_, _ = c.Write(seal.stream(numbered(t, msgAck, f(came))))
 				served <- came
 			}
@@ -282,7 +286,7 @@ func TestRecordedAnswersByConnections(t *testing.T) {
 		buf := make([]byte, 1000)
 		n, err := c.Read(buf)
 		require.NoError(t, err)
-		_, got = numberOf(t, buf[:n])
+		_, got = numberOf(buf[:n])
 		return <-served, got
 	}
 	same := func(came uint32) uint32 { return came }

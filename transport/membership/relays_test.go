@@ -32,7 +32,7 @@ func (a *asker) request(t *testing.T, at *net.UDPAddr) []byte {
 		"Port": at.Port, "Node": "b", "Nack": true})...))
 }
 
-// relayed asks for a probe of b where the echo is, and returns what kind of answer comes; 0 if none does.
+// relayed asks for a probe of b where the echo is, and returns what kind of answer comes with its number; 0 if none does.
 func (a *asker) relayed(t *testing.T, e *echo) byte {
 	_, _ = a.conn.Write(a.request(t, e.conn.LocalAddr().(*net.UDPAddr)))
 	_ = a.conn.SetReadDeadline(time.Now().Add(5 * time.Second))
@@ -42,9 +42,13 @@ func (a *asker) relayed(t *testing.T, e *echo) byte {
 		return 0
 	}
 	msg, err := a.seal.openPacket(buf[:n])
-	require.NoError(t, err)
-	kind, number := numberOf(t, msg)
-	require.EqualValues(t, asked, number)
+	if err != nil {
+		return 0
+	}
+	kind, number := numberOf(msg)
+	if number != asked {
+		return 0
+	}
 	return kind
 }
 
