@@ -95,7 +95,9 @@ func FuzzInspection(f *testing.F) {
 	f.Add(compound([]byte("\x02\x80"), []byte("\x04\x80")))
 	f.Add(exchange(f, 1, 3, someMember(f), []byte("abc")))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		_, _ = inspectPacket(b)
+		if msg, err := newNumbers().come(b); packetError(b) == nil && err == nil {
+			require.NoError(t, packetError(msg))
+		}
 		_ = inspectStream(b)
 		numbers, names := map[string]uint64{}, 0
 		rest, err := fields(b, func(name string, value uint64, _ int) { numbers[name] = value; names++ })

@@ -9,8 +9,8 @@ import (
 
 // numbers are what the probes of one process are called outside of it. memberlist counts them from 1 in each process,
 // and takes for the answer to one whatever answers that number: so also what answered another process, was recorded and
-// is replayed. Outside they have other numbers, one for one, which no two processes choose alike: an answer to another
-// process has a number of this one's probes by chance only, and its successor has none of the next probe's.
+// is replayed. Outside they have other numbers, one for one, drawn by each process: an answer to another one has the
+// number of a probe of this one by chance only, and as the factors differ too, the answers after it do not go on to fit.
 //
 // A member answers with the number that it was asked with. So what a process asks, itself or by others, is renumbered
 // when it goes out, and answers when they come in; what others ask, and the answers to that, is left alone.

@@ -1,6 +1,8 @@
 package membership
 
 import (
+	"bytes"
+	"log/slog"
 	"net"
 	"runtime"
 	"testing"
@@ -103,4 +105,19 @@ func TestReplayedRequests(t *testing.T) {
 	require.Less(t, runtime.NumGoroutine()-before, maxRelays)
 	elsewhere := askerOf(t, "127.0.0.2", r)
 	eventually(t, "another is served", func() bool { return elsewhere.relayed(t, e) == msgAck })
+}
+
+// Who cannot reach a member itself is answered by way of another one.
+func TestOthersProbe(t *testing.T) {
+	a, b, c := member(t, "a"), member(t, "b"), member(t, "c")
+	var heard lockedBuffer
+	a.Log = slog.New(slog.NewTextHandler(&heard, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	w := walled(a)
+	join(t, []*runner{a, b, c})
+	w.set(true, b)
+	eventually(t, "probes that failed are answered after all", func() bool {
+		log := heard.bytes()
+		failed := bytes.Count(log, []byte("Failed UDP ping: b"))
+		return failed-bytes.Count(log, []byte("Suspect b has failed")) > 2
+	})
 }
