@@ -65,7 +65,9 @@ func TestBallotsDoNotComeToAnEnd(t *testing.T) {
 	require.Less(t, v.Version.Counter, uint64(1000))
 }
 
-func TestValuesAreBounded(t *testing.T) {
+func TestValuesAreBounded(t *testing.T) { synctest.Test(t, boundValues) }
+
+func boundValues(t *testing.T) {
 	w, held := wire3()
 	ctx := t.Context()
 	for _, r := range w {
@@ -79,12 +81,14 @@ func TestValuesAreBounded(t *testing.T) {
 	require.EqualError(t, err, `caspaxos: a value of "k" has 101 bytes, more than 100`)
 	_, err = w["a"].Create(ctx, "new", large)
 	require.Error(t, err)
+	synctest.Wait() // for what is still told to the last acceptor
 	require.Empty(t, held["a"].states[Prefix+"new"])
 	_, err = w["a"].Change(ctx, "k", func(v Value) ([]byte, error) { return append(v.Data, 1), nil })
 	tooLarge, ok := errors.AsType[*TooLargeError](err)
 	require.True(t, ok, "%v", err)
 	require.Equal(t, 101, tooLarge.Size)
 
+	synctest.Wait()
 	w["a"].MaxValue = 1000
 	for _, id := range []node{"b", "c"} {
 		w[id].MaxValue = 10

@@ -3,6 +3,7 @@ package handoff_test
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -45,9 +46,9 @@ func TestTrap15_AHintFromBeforeBringsNothingBack(t *testing.T) {
 		coord[id] = &quorum.Coordinator{Self: id, Local: all[id], Ring: sloppy{}, Join: all[id].Join}
 	}
 	coord["d"].Hints = h
-	away := map[transport.NodeID]bool{}
+	var away atomic.Bool // b and c are
 	coord["a"].Caller = callee(func(ctx context.Context, to transport.NodeID, m string, req []byte) ([]byte, error) {
-		if away[to] {
+		if away.Load() && (to == "b" || to == "c") {
 			return nil, fmt.Errorf("%w", transport.ErrUnreachable)
 		}
 		return coord[to].Handler().ServeCall(ctx, "a", m, req)
@@ -88,7 +89,7 @@ func TestTrap15_AHintFromBeforeBringsNothingBack(t *testing.T) {
 		return res
 	}
 	require.False(t, read().Found)
-	away["b"], away["c"] = true, true
+	away.Store(true)
 	for range 2 {
 		res := read()
 		require.False(t, res.Found, "%x", res.State)
