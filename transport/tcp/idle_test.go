@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -144,11 +145,12 @@ func TestIdleClosingLosesNoCall(t *testing.T) {
 	a, b := &Transport{Plain: true, IdleTimeout: 1}, &Transport{Plain: true}
 	node(t, a, b, transport.HandlerFunc(echo))
 	var group sync.WaitGroup
-	for a.Stats().Dialed < 20 {
-		group.Go(func() {
-			a.beat()
-			a.beat()
-		})
+	for round := 0; a.Stats().Dialed < 20; round++ {
+		a.beat()
+		group.Go(a.beat)
+		if round%4 == 0 {
+			runtime.Gosched() // on one processor, else, the call would come first every time
+		}
 		_, err := a.Call(t.Context(), "b", "m", nil)
 		require.NoError(t, err)
 		group.Wait()
