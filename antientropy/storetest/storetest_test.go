@@ -444,10 +444,10 @@ func flaws() []flaw {
 			return novel, errors.Join(err, ctx.Err())
 		})},
 		{"an update is lost between two", "concurrent use", func() *flawed {
-			turns := 0
+			turns := map[string]int{}
 			return &flawed{bits: newBits(), merged: func(b *bits, ctx context.Context, key string, state []byte) (novel []byte, err error) {
-				b.locked(func() { // every hundredth, as if another had written what it had read before
-					if turns++; turns%100 == 0 {
+				b.locked(func() { // of a key that many write to, as if another had written what it had read before
+					if turns[key]++; turns[key] > 100 {
 						b.set(key, b.keys[key]&^1)
 					}
 				})
