@@ -170,6 +170,7 @@ func TestRunForgetsWhatWasDeletedEverywhere(t *testing.T) {
 			w.delete(w.all[(i+1)%4], fmt.Sprint(i))
 		}
 		w.settled(10*time.Second, 5, w.all...)
+		time.Sleep(time.Second) // until the collection has ended, which is when it is counted
 		a, b, phone := w.collection("a"), w.collection("b"), w.collection("phone")
 		require.True(t, a.Proposes && !b.Proposes && !phone.Proposes)
 		require.Equal(t, []uint64{1, 1, 0}, []uint64{a.Epoch, b.Epoch, phone.Epoch})
