@@ -40,7 +40,9 @@ import (
 // eventually consistent counters over unreliable networks", 2013, hence the agreement.)
 //
 // What contradicts the agreement is refused: events of those in from that are not in the cut, unless they were removed
-// or reset since, a reset that took back part of them, a successor that is in use.
+// or reset since, a reset that took back part of them, a successor that is in use. Of a replica that has nothing in the
+// cut, a count that was all reset stays under its old name: where the others have forgotten it ([Value.Spent]) it may
+// still be in a state that had more besides.
 type HandoverError struct {
 	Replica vclock.ReplicaID // whose entry does not fit
 	Reason  string
@@ -176,6 +178,10 @@ func (t tally) handOver(at tally, e *estate) (after tally, changed bool, err err
 			err = heir.accept(mine)
 		case slices.Contains(e.from, mine.replica):
 			final := at.of(mine.replica)
+			if final.total == 0 && mine.base == mine.total { // others may have forgotten it
+				after = append(after, mine)
+				continue
+			}
 			if mine.total > final.total && mine.base < mine.total {
 				err = &HandoverError{mine.replica, reasonBeyondCut}
 			}
@@ -196,9 +202,6 @@ func (t tally) handOver(at tally, e *estate) (after tally, changed bool, err err
 			return t, false, err
 		}
 		heir.base = heir.total
-	}
-	if heir.total == 0 { // all that is here was reset, and none of it is in the cut
-		return after, true, nil
 	}
 	i, _ := after.find(0, e.to)
 	return slices.Insert(after, i, heir), true, nil

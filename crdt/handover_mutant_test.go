@@ -156,22 +156,31 @@ func TestValueHandoverIsAllOrNothing(t *testing.T) {
 	require.Same(t, held, counter(v), "where nothing changes, states stay the same ones")
 }
 
-// What the departed counted was reset before anybody else heard of it: the successor gets no entry, since one without
-// a count is nothing that could be written down and read.
-func TestCounterHandoverOfWhatWasAllReset(t *testing.T) {
-	g := new(crdt.GCounter).Add(idA, 3)
+// What the departed had counted and all have forgotten since, a reset count, may still be in a state with more in it. It
+// stays there: what others that depart have left is no part of that reset.
+func TestCounterHandoverOfWhatWasForgotten(t *testing.T) {
+	var at, g crdt.GCounter
+	at.Add(idB, 2)
+	g.Add(idA, 3)
 	g.Reset()
-	g.Add(idB, 2)
-	require.True(t, handsOver(t, g, new(crdt.GCounter), idA))
-	require.Len(t, g.Explain(), 1)
-	require.NoError(t, new(crdt.GCounter).UnmarshalBinary(encoded(t, g)))
-	require.False(t, handsOver(t, g, new(crdt.GCounter), idA), "again")
+	require.False(t, handsOver(t, &g, &at, idA, idB), "of the others it has nothing")
+	g.Merge(&at)
+	require.True(t, handsOver(t, &g, &at, idA, idB))
+	require.EqualValues(t, 2, g.Value())
+	require.Equal(t, "{a:1-3 estate:1-2}", g.Context().String())
+	require.False(t, handsOver(t, &g, &at, idA, idB), "again")
+	require.True(t, handsOver(t, &at, at.Clone(), idA, idB))
+	at.Merge(&g)
+	require.EqualValues(t, 2, at.Value())
 
 	for _, n := range []int64{3, -3} {
+		var at pn
+		at.Add(idB, 7)
 		c := new(pn).Add(idA, n)
 		c.Reset()
-		require.True(t, handsOver(t, c, new(pn), idA))
-		require.Empty(t, c.Explain())
+		c.Merge(&at)
+		require.True(t, handsOver(t, c, &at, idA, idB))
+		require.EqualValues(t, 7, c.Value())
 		require.NoError(t, new(pn).UnmarshalBinary(encoded(t, c)))
 	}
 }

@@ -15,8 +15,9 @@ import (
 // that were in force where it happened.
 //
 // Additions and removals are both events, and those of an element end all of either sort that they saw. So what was
-// removed costs as much as what is in, until it is added again or reset. Choose [ORSet], which forgets the removed,
-// unless a removal must not be undone by someone who had not heard of it: access lists, bans, withdrawals.
+// removed costs as much as what is in, until it is added again or reset, also where deleted keys are forgotten
+// ([Value.Spent]). Choose [ORSet], which forgets the removed, unless a removal must not be undone by someone who had not
+// heard of it: access lists, bans, withdrawals.
 //
 // The zero RWSet is empty and ready to use. It may be read by several goroutines, but not while one changes it; copy
 // it by Clone. Add, Remove and Has take O(1) map operations an element. Merging costs O(size of the argument + what it
@@ -141,8 +142,12 @@ func (s *RWSet[E]) Len() int {
 	return s.added.n - s.both
 }
 
-// Empty reports whether there are no elements. Removals may still be remembered.
+// Empty reports whether there are no elements. Removals may still be in force.
 func (s *RWSet[E]) Empty() bool { return s.Len() == 0 }
+
+// lasting reports whether a removal is in force: it still wins over additions that have not seen it, and if it came back
+// after it was forgotten, over those that were made since.
+func (s *RWSet[E]) lasting() bool { return s.removed.n > 0 }
 
 // All yields the elements in no particular order. The set must not change meanwhile.
 func (s *RWSet[E]) All() iter.Seq[E] {

@@ -2,8 +2,8 @@ package crdt
 
 // Spent reports whether v has nothing left but the memory of what was removed, and so may be forgotten as a whole
 // once every replica has it: it is [Value.Empty], and no state in v is to be kept though it shows nothing, as a
-// [TwoPhaseSet] that had elements is for ever, and an [Expiry] with a deadline until that is reset. Who forgets on one
-// replica alone brings back what others still hold.
+// [TwoPhaseSet] that had elements is for ever, an [Expiry] with a deadline until that is reset, and an [RWSet] as long as a
+// removal is in force. Who forgets on one replica alone brings back what others still hold.
 func (v *Value) Spent() bool {
 	for _, c := range v.list() {
 		if !c.empty() || c.lasting() {

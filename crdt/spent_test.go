@@ -30,4 +30,14 @@ func TestSpentIsWhatMayBeForgotten(t *testing.T) {
 	orders.Remove("x")
 	require.True(t, v.Empty())
 	require.False(t, v.Spent(), "removal is final, so it must be remembered")
+
+	v = new(crdt.Value)
+	bans, err := crdt.Ensure[*crdt.RWSet[string]](kinds, v)
+	require.NoError(t, err)
+	bans.Add(a, "x")
+	bans.Remove(a, "x")
+	require.True(t, v.Empty())
+	require.False(t, v.Spent(), "the removal is in force")
+	bans.Reset()
+	require.True(t, v.Spent())
 }

@@ -106,7 +106,7 @@ func TestCheckFindsWhatIsWrongOnDisk(t *testing.T) {
 				again := check(t, s)
 				require.Equal(t, c.stays && !cold, again.Faults > 0)
 				if len(want.Damaged) > 0 {
-					require.Equal(t, cold, len(m.damaged) > 0, "what is in memory is not lost")
+					require.Equal(t, cold, len(m.damages()) > 0, "what is in memory is not lost")
 				}
 				if !cold {
 					require.ElementsMatch(t, []string{"one", "two"}, members(t, s, "k"))
@@ -171,7 +171,7 @@ func TestCheckLeavesWhatOnlyAnotherVersionCanRead(t *testing.T) {
 	var b writerFunc = func([]byte) {}
 	require.Error(t, s.Backup(t.Context(), b))
 	require.NoError(t, s.Close())
-	require.Empty(t, m.damaged)
+	require.Empty(t, m.damages())
 }
 
 // A store is checked while many write to it, delete and forget: nothing is found.

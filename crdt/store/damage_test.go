@@ -3,7 +3,6 @@ package store_test
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -56,7 +55,7 @@ func TestTrap13_AValueThatIsLostIsNotNumberedAnew(t *testing.T) {
 			for _, st := range []*store.Store{s, peer} {
 				require.ElementsMatch(t, []string{"one", "two", "three", "four"}, members(t, st, "k"))
 			}
-			require.NotEmpty(t, append(m.damaged, fmt.Sprint(m.rotated)), "it is reported")
+			require.Eventually(t, func() bool { return len(m.damages())+len(m.rotations()) > 0 }, eventually, tick, "it is reported")
 			require.Equal(t, peer.Index().Root(), s.Index().Root())
 			require.NoError(t, s.Close())
 			s = m.open(t)
@@ -94,7 +93,7 @@ func TestARowIsMadeAgainFromItsValue(t *testing.T) {
 			s = m.open(t)
 			settled(t, s, 2)
 			require.Equal(t, root, s.Index().Root())
-			require.Empty(t, m.damaged)
+			require.Empty(t, m.damages())
 		})
 	}
 }
@@ -120,7 +119,7 @@ func TestWhatOnlyAnotherVersionCanReadStays(t *testing.T) {
 	_, err = s.Delete("k")
 	require.ErrorAs(t, err, new(*crdt.UnknownKindError))
 	require.Equal(t, []string{"two"}, members(t, s, "other"))
-	require.Empty(t, m.damaged)
+	require.Empty(t, m.damages())
 	require.NoError(t, s.Close())
 
 	s = m.open(t)
@@ -157,7 +156,7 @@ func TestWhatOnlyAnotherVersionCanReadIsNotJoined(t *testing.T) {
 	require.ErrorAs(t, err, new(*crdt.UnknownKindError))
 	require.NoError(t, other.Close())
 	require.Equal(t, load(t, s, "k"), load(t, m.open(t), "k"))
-	require.Empty(t, m.damaged)
+	require.Empty(t, m.damages())
 }
 
 // What has no encoding is lost when its store is closed, and its number must not be given to anything else.
@@ -219,7 +218,7 @@ func TestTrap26_ARecordIsAppliedToAllOfItsKeys(t *testing.T) {
 	_, err = s.Conclude(t.Context(), proposal, [][]byte{reply})
 	require.ErrorAs(t, err, new(*store.FailedError))
 	require.ErrorIs(t, err, f.err)
-	require.ErrorIs(t, m.failed, f.err)
+	require.ErrorIs(t, m.failure(), f.err)
 	require.ErrorIs(t, s.Close(), f.err)
 
 	s = m.open(t)

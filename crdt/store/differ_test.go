@@ -191,6 +191,7 @@ func TestWhatLacksIsAsGoodAsAllThereIs(t *testing.T) {
 	var shorter, nothing, lifted int
 	rapid.Check(t, func(t *rapid.T) {
 		l := &lacking{collecting: newCollecting(t, 3, 1, 1<<20)}
+		l.resets = true
 		actions := l.actions()
 		delete(actions, "delete") // it is among the changes: of these types some only grow
 		for i := range 3 {

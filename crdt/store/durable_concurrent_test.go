@@ -119,7 +119,7 @@ func TestStoresOnDiskUnderConcurrentUse(t *testing.T) {
 		require.NoError(t, s.Close()) // in the middle
 		c.workers.Wait()
 	}
-	require.Empty(t, m.rotated)
+	require.Empty(t, m.rotations())
 	c.requireAll(m.open(t))
 }
 
@@ -184,5 +184,5 @@ func TestAnIndexMadeAnewUnderConcurrentWriters(t *testing.T) {
 		settled(t, s, len(m.disk.Keys("f")))
 		requireIndexOf(t, s, secret)
 	}
-	require.Empty(t, m.rotated, "another secret is no damage")
+	require.Empty(t, m.rotations(), "another secret is no damage")
 }

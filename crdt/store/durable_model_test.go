@@ -385,7 +385,7 @@ func (d *durable) consistent(h *machineHost) {
 	require.Equal(d.t, plain.Index().Root(), h.s.Index().Root())
 	require.Equal(d.t, plain.Len(), h.s.Len())
 	require.Equal(d.t, slices.Collect(plain.Keys("")), slices.Collect(h.s.Keys("")))
-	require.Empty(d.t, h.damaged)
+	require.Empty(d.t, h.damages())
 }
 
 // copy copies a disk that is in use.
@@ -460,7 +460,8 @@ func (d *durable) damage(*rapid.T) {
 	require.NoError(d.t, h.s.Close()) // what was held on to need not be durable before
 	h.s = h.open(d.t)
 	settled(d.t, h.s, len(held))
-	h.damaged, h.sure, h.log = nil, map[string]string{}, nil
+	h.forgive()
+	h.sure, h.log = map[string]string{}, nil
 	h.note(d.t, modelKeys...)
 	h.settle()
 	maps.DeleteFunc(h.sure, func(_, state string) bool { return state == "" })

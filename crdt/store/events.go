@@ -7,7 +7,9 @@ import (
 )
 
 // Events are what a program may want to know of a store that is not the result of a call. Each may be nil. They are
-// called with no lock held, from the goroutine that came upon it, before its call returns.
+// called with no lock held, at the end of a call: that which came upon it, or one that ended meanwhile. What [Open] comes
+// upon is told before it returns. A store whose index was in doubt makes it again in a goroutine of its own, and what that
+// comes upon is told from there. So functions that share something guard it.
 type Events struct {
 	// Rotated is called after the store has taken another identity, which it does as soon as it cannot be sure that
 	// what it numbers next was not numbered before.

@@ -24,11 +24,11 @@ func TestTrap14_AnEventOfItsOwnIsNoticedInEachKind(t *testing.T) {
 
 	m.disk = earlier
 	s = m.open(t)
-	require.Empty(t, m.rotated, "it looks as it did")
+	require.Empty(t, m.rotations(), "it looks as it did")
 	_, err = s.Merge(t.Context(), "k", later)
 	require.NoError(t, err)
-	require.Len(t, m.rotated, 1)
-	require.Equal(t, store.Seen, m.rotated[0].Reason)
+	require.Len(t, m.rotations(), 1)
+	require.Equal(t, store.Seen, m.rotations()[0].Reason)
 }
 
 // After a crash a store is somebody else, so who it was can be retired, also where it has not written since.

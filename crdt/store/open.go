@@ -38,6 +38,7 @@ func Open(cfg Config, b Backend) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("store: open: %w", err)
 	}
+	s.rebuild()
 	return s, nil
 }
 
@@ -112,6 +113,5 @@ func (s *Store) resume(a *era) error {
 			return err
 		}
 	}
-	s.rebuild()
 	return nil
 }

@@ -2,6 +2,8 @@ package store_test
 
 import (
 	"fmt"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -15,12 +17,41 @@ import (
 
 // A host is a disk and what is told of the stores that were opened on it.
 type host struct {
-	disk    *disk.Disk
-	cfg     store.Config
+	disk *disk.Disk
+	cfg  store.Config
+	ids  int
+
+	mu      sync.Mutex
 	rotated []store.Rotation
 	damaged []string
 	failed  error
-	ids     int
+}
+
+func (m *host) hear(what func()) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	what()
+}
+
+// rotations are those that were told of.
+func (m *host) rotations() (all []store.Rotation) {
+	m.hear(func() { all = slices.Clone(m.rotated) })
+	return all
+}
+
+// damages are the keys that were told of.
+func (m *host) damages() (keys []string) {
+	m.hear(func() { keys = slices.Clone(m.damaged) })
+	return keys
+}
+
+// forgive forgets the damages.
+func (m *host) forgive() { m.hear(func() { m.damaged = nil }) }
+
+// failure is what ended a store, if that was told.
+func (m *host) failure() (err error) {
+	m.hear(func() { err = m.failed })
+	return err
 }
 
 func newHost(name string) *host {
@@ -31,9 +62,9 @@ func newHost(name string) *host {
 		Now:        func() time.Time { return time.Unix(1_700_000_000, 0) },
 		NewReplica: func() vclock.ReplicaID { m.ids++; return vclock.Named(fmt.Sprint(name, "-", m.ids)) },
 		Events: store.Events{
-			Rotated: func(r store.Rotation) { m.rotated = append(m.rotated, r) },
-			Damaged: func(key string, err error) { m.damaged = append(m.damaged, key) },
-			Failed:  func(err error) { m.failed = err },
+			Rotated: func(r store.Rotation) { m.hear(func() { m.rotated = append(m.rotated, r) }) },
+			Damaged: func(key string, err error) { m.hear(func() { m.damaged = append(m.damaged, key) }) },
+			Failed:  func(err error) { m.hear(func() { m.failed = err }) },
 		},
 	}
 	return m
@@ -63,7 +94,7 @@ func TestWhatIsClosedIsThereAgain(t *testing.T) {
 
 	s = m.open(t)
 	require.Equal(t, replica, s.Replica(), "the identity was free")
-	require.Empty(t, m.rotated)
+	require.Empty(t, m.rotations())
 	require.Equal(t, 3, s.Len())
 	require.Equal(t, root, s.Index().Root())
 	require.EqualValues(t, 5, total(t, s, "n"))
@@ -87,7 +118,7 @@ func TestAfterACrashAStoreIsSomebodyElse(t *testing.T) {
 	before := s.Replica()
 	s = m.open(t)
 	require.NotEqual(t, before, s.Replica())
-	require.Equal(t, []store.Rotation{{From: before, To: s.Replica(), Reason: store.Unclean}}, m.rotated)
+	require.Equal(t, []store.Rotation{{From: before, To: s.Replica(), Reason: store.Unclean}}, m.rotations())
 	require.EqualValues(t, 5, total(t, s, "n"))
 	add(t, s, "n", 2)
 	require.EqualValues(t, 7, total(t, s, "n"))

@@ -196,7 +196,7 @@ func TestASecondCloseWaitsForTheFirst(t *testing.T) {
 	}
 	wg.Wait()
 	s = h.open(t)
-	require.Empty(t, h.rotated, "it was closed")
+	require.Empty(t, h.rotations(), "it was closed")
 }
 
 // What is told of damage may close the store, also in the middle of a check.

@@ -29,7 +29,7 @@ func (s *Store) Retire(departed ...vclock.ReplicaID) {
 		if !id.IsZero() && id != s.era.Load().base && !slices.Contains(s.leaving.from, id) {
 			s.leaving.from = append(s.leaving.from, id)
 			s.leaving.to = s.heir()
-			s.leaving.todo, s.leaving.found = nil, true
+			s.leaving.todo = nil
 		}
 	}
 }
@@ -41,16 +41,19 @@ type leaving struct {
 	to    vclock.ReplicaID
 	heirs int      // how many there were
 	todo  []string // keys that were not looked at in this pass
-	found bool     // something, in this pass, or there was none yet
+	found bool     // something, in this pass
 }
 
-// bequeath adds estates to a record as far as they fit.
+// bequeath adds estates to a record as far as they fit. It goes through all keys until a pass finds nothing any more.
 func (s *Store) bequeath(p *pack, a *era) {
 	l := &s.leaving
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.todo) == 0 && !l.pass(s) {
+	if len(l.from) == 0 {
 		return
+	}
+	if len(l.todo) == 0 {
+		l.todo, l.found = slices.Sorted(s.table.all()), false
 	}
 	earlier := slices.DeleteFunc(slices.Clone(a.heirs), func(id vclock.ReplicaID) bool { return id == l.to })
 	p.will = will{to: l.to, from: append(earlier, l.from...)}
@@ -63,19 +66,9 @@ func (s *Store) bequeath(p *pack, a *era) {
 		l.found = l.found || ok
 		l.todo = l.todo[1:]
 	}
-}
-
-// pass begins another pass over all keys, unless the last one found nothing.
-func (l *leaving) pass(s *Store) bool {
 	if !l.found {
-		l.from = nil
+		l.from = nil // until somebody says it again
 	}
-	if len(l.from) == 0 {
-		return false
-	}
-	l.found = false
-	l.todo = slices.Sorted(s.table.all())
-	return len(l.todo) > 0
 }
 
 // heir returns an identity that nobody writes with, and that no record names unless this store settled it in this

@@ -37,7 +37,7 @@ func TestRowsThatCannotBeReadAreMadeAgain(t *testing.T) {
 
 	s, err := store.Open(m.cfg, torn{m.disk.Mount(), onDisk('f', 0, "b")})
 	require.NoError(t, err)
-	require.Len(t, m.rotated, 1)
+	require.Len(t, m.rotations(), 1)
 	settled(t, s, 3)
 	require.Equal(t, root, s.Index().Root())
 	require.Equal(t, []string{"of c"}, members(t, s, "c"))
@@ -47,5 +47,5 @@ func TestRowsThatCannotBeReadAreMadeAgain(t *testing.T) {
 	// Without the values nobody can say which keys there are.
 	_, err = store.Open(m.cfg, torn{torn{m.disk.Mount(), onDisk('f', 0, "b")}, onDisk('v', 0, "b")})
 	require.ErrorIs(t, err, store.ErrDamaged)
-	require.Empty(t, m.damaged)
+	require.Empty(t, m.damages())
 }

@@ -351,7 +351,7 @@ func TestSnapshotsOfWhatIsDamaged(t *testing.T) {
 	state, err := p.Load(t.Context(), "k")
 	require.NoError(t, err)
 	require.Empty(t, state)
-	require.Equal(t, []string{"k"}, m.damaged)
+	require.Equal(t, []string{"k"}, m.damages())
 	m.disk.Crash(0)
 	_, err = p.Load(t.Context(), "l")
 	require.Error(t, err)

@@ -115,10 +115,10 @@ func (r *rig) ended(n *node) {
 	_, err = store.View(n.Store, "k", func(*crdt.ORSet[string]) {})
 	require.ErrorAs(r, err, failed)
 	n.Index()
-	require.Len(r, n.failed, 1, "it is told once")
-	require.ErrorIs(r, n.failed[0], errFailing)
+	require.Len(r, n.failures(), 1, "it is told once")
+	require.ErrorIs(r, n.failures()[0], errFailing)
 	require.Error(r, n.Close())
-	require.Len(r, n.failed, 1)
+	require.Len(r, n.failures(), 1)
 }
 
 // With Sync at each write, what was acknowledged is there after a crash.
@@ -165,7 +165,7 @@ func testTrap34Never(r *rig) {
 		n.crash()
 		left := r.elements(n.Store, "k")
 		require.Equal(r, all[:len(left)], left, "a prefix of what was written")
-		if len(n.rotated) == round/2+1 {
+		if len(n.rotations()) == round/2+1 {
 			require.GreaterOrEqual(r, len(left), len(before), "what was closed was durable")
 		}
 		require.Equal(r, left, r.elements(n.Store, "k"))

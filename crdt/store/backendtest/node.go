@@ -54,6 +54,24 @@ func (n *node) note(what func()) {
 	what()
 }
 
+// rotations are those that were told of.
+func (n *node) rotations() (all []store.Rotation) {
+	n.note(func() { all = slices.Clone(n.rotated) })
+	return all
+}
+
+// damages are the keys that were told of.
+func (n *node) damages() (keys []string) {
+	n.note(func() { keys = slices.Clone(n.damaged) })
+	return keys
+}
+
+// failures are those that were told of.
+func (n *node) failures() (errs []error) {
+	n.note(func() { errs = slices.Clone(n.failed) })
+	return errs
+}
+
 func (n *node) open() {
 	n.r.Helper()
 	b := n.r.open(n.place)

@@ -27,8 +27,8 @@ func testStoreReopened(r *rig) {
 			}
 		}
 		r.equal(n.Store, twin)
-		require.Empty(r, n.damaged)
-		require.Empty(r, n.failed)
+		require.Empty(r, n.damages())
+		require.Empty(r, n.failures())
 		n.close()
 	}
 }
@@ -36,7 +36,7 @@ func testStoreReopened(r *rig) {
 // kept reopens a store, which is who it was if its place can be told.
 func (n *node) kept() {
 	n.r.Helper()
-	before, rotated := n.Replica(), len(n.rotated)
+	before, rotated := n.Replica(), len(n.rotations())
 	n.close()
 	b := n.r.open(n.place)
 	told := b.Place() != ""
@@ -44,11 +44,11 @@ func (n *node) kept() {
 	n.open()
 	if told {
 		require.Equal(n.r, before, n.Replica(), "it was closed, and is where it was")
-		require.Len(n.r, n.rotated, rotated)
+		require.Len(n.r, n.rotations(), rotated)
 		return
 	}
 	require.NotEqual(n.r, before, n.Replica(), "nobody knows whether this is the same place")
-	require.Equal(n.r, store.Moved, n.rotated[len(n.rotated)-1].Reason)
+	require.Equal(n.r, store.Moved, n.rotations()[len(n.rotations())-1].Reason)
 }
 
 // anything does something with a store.
