@@ -238,7 +238,7 @@ func (t tally) of(r vclock.ReplicaID) entry {
 // accept merges what a state has of the heir.
 func (e *entry) accept(mine entry) error {
 	switch {
-	case mine.total > e.total, mine.base > e.base && mine.base < e.total:
+	case mine.total != e.total, mine.base > e.base && mine.base < e.total:
 		return &HandoverError{e.replica, reasonInUse}
 	}
 	e.base = max(e.base, mine.base)

@@ -45,6 +45,11 @@ func TestCounterHandoverRefuses(t *testing.T) {
 	x.Add(idEstate, 7)
 	refuses(t, "has events of its own", idEstate, x, &at, idEstate, idA)
 
+	// The successor was that of another cut.
+	x = at.Clone()
+	x.Add(idEstate, 4)
+	refuses(t, "has events of its own", idEstate, x, &at, idEstate, idA)
+
 	// Someone reset 5 without having heard that they were 8.
 	later := at.Clone()
 	reset := at.Clone().Reset()

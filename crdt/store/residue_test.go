@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 
@@ -8,6 +9,7 @@ import (
 
 	"github.com/eventual-go/eventual/crdt"
 	"github.com/eventual-go/eventual/crdt/store"
+	"github.com/eventual-go/eventual/vclock"
 )
 
 type bans = crdt.RWSet[string]
@@ -61,7 +63,7 @@ func TestTrap26_ARemovalInForceIsNotForgotten(t *testing.T) {
 
 // What a guest remembers of a key that the members have forgotten does not keep it from taking part when others depart.
 func TestTrap26_WhatAGuestStillRemembersDoesNotLockItOut(t *testing.T) {
-	for _, forgotten := range []int64{3, -3} {
+	for _, forgotten := range []int64{3, -3, 30} {
 		all := cluster(t, 1<<20, "a", "b", "guest", "first", "second")
 		a, b, guest, first, second := all[0], all[1], all[2], all[3], all[4]
 		add(t, first, "k", forgotten)
@@ -85,16 +87,69 @@ func TestTrap26_WhatAGuestStillRemembersDoesNotLockItOut(t *testing.T) {
 		for _, s := range []*store.Store{a, b, guest} {
 			require.EqualValues(t, 12, total(t, s, "k"))
 		}
-		require.Nil(t, a.Propose(1<<20, 0), "the heir has taken over")
-		a.Retire(first.Replica()) // whose name came again
 		for a.Propose(1<<20, 0) != nil {
 			require.NoError(t, guest.Settle(t.Context(), collect(t, a, b)))
 		}
+		require.EqualValues(t, 12, total(t, guest, "k"))
 		v, err := a.Decode(load(t, guest, "k"))
 		require.NoError(t, err)
 		for _, seen := range v.Contexts().All() {
-			require.Zero(t, seen.Max(first.Replica()), "the name goes in the end")
+			require.Zero(t, seen.Max(first.Replica()), "the name came again, and goes in the end")
 		}
 		require.Equal(t, a.Index().Root(), guest.Index().Root())
 	}
+}
+
+// Names go from a key that shows nothing, too, if it is not to be forgotten.
+func TestTrap16_TheDepartedGoFromWhatIsKeptThoughItIsEmpty(t *testing.T) {
+	all := cluster(t, 1<<20, "a", "gone")
+	a, gone := all[0], all[1]
+	ban(t, gone, "k", "x")
+	spread(t, "k", gone, a)
+	require.Zero(t, a.Len())
+	a.Retire(gone.Replica())
+	collect(t, a)
+	require.Empty(t, stillNamed(t, a, "k", gone.Replica()))
+	require.Nil(t, a.Propose(1<<20, 0))
+}
+
+// More names than a record has room for depart one after the other.
+func TestTrap16_ManyDepartThroughSmallRecords(t *testing.T) {
+	a := cluster(t, 1<<20, "a")[0]
+	var gone []vclock.ReplicaID
+	for i := range 100 {
+		s := cluster(t, 0, fmt.Sprint("life", i))[0]
+		gone = append(gone, s.Replica())
+		add(t, s, "likes", 1)
+		spread(t, "likes", s, a)
+	}
+	a.Retire(gone...)
+	const limit = 4 << 10 // the value alone takes about 2 KiB
+	records := 0
+	for p := a.Propose(limit, 0); p != nil; p = a.Propose(limit, 0) {
+		require.LessOrEqual(t, len(p), limit)
+		reply, err := a.Prepare(t.Context(), p)
+		require.NoError(t, err)
+		_, err = a.Conclude(t.Context(), p, [][]byte{reply})
+		require.NoError(t, err)
+		records++
+	}
+	require.Greater(t, records, 1)
+	require.Less(t, records, 20)
+	require.Empty(t, stillNamed(t, a, "likes", gone...))
+	require.EqualValues(t, 100, total(t, a, "likes"))
+}
+
+// stillNamed returns those of the departed who are still named in a key.
+func stillNamed(t *testing.T, s *store.Store, key string, gone ...vclock.ReplicaID) []vclock.ReplicaID {
+	v, err := s.Decode(load(t, s, key))
+	require.NoError(t, err)
+	return slices.DeleteFunc(gone, func(id vclock.ReplicaID) bool {
+		for _, seen := range v.Contexts().All() {
+			if seen.Max(id) > 0 {
+				return false
+			}
+		}
+		return true
+	})
 }

@@ -23,59 +23,80 @@ import (
 //
 // It is explicit, since nothing that can be seen from here tells a replica that departed from one that is offline.
 func (s *Store) Retire(departed ...vclock.ReplicaID) {
-	s.leaving.mu.Lock()
-	defer s.leaving.mu.Unlock()
+	l := &s.leaving
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	a, before := s.era.Load(), len(l.from)
 	for _, id := range departed {
-		if !id.IsZero() && id != s.era.Load().base && !slices.Contains(s.leaving.from, id) {
-			s.leaving.from = append(s.leaving.from, id)
-			s.leaving.to = s.heir()
-			s.leaving.todo = nil
+		if !id.IsZero() && id != a.base {
+			l.add(id)
 		}
 	}
+	if len(l.from) == before {
+		return
+	}
+	for _, id := range a.heirs {
+		l.add(id)
+	}
+	l.todo = nil
 }
 
-// leaving are those of which Retire said that they have departed, until nothing is left of them.
+// leaving are those of which Retire said that they have departed, with the heirs of those who did before, until nothing is
+// left of them.
 type leaving struct {
 	mu    sync.Mutex
 	from  []vclock.ReplicaID
-	to    vclock.ReplicaID
-	heirs int      // how many there were
-	todo  []string // keys that were not looked at in this pass
-	found bool     // something, in this pass
+	those int              // how many of them this pass is about, the first
+	to    vclock.ReplicaID // who inherits in this pass, and in no other
+	todo  []string         // keys that were not looked at in this pass
+	found bool             // something, in this pass
+	heirs int              // how many there were
 }
 
-// bequeath adds estates to a record as far as they fit. It goes through all keys until a pass finds nothing any more.
+func (l *leaving) add(id vclock.ReplicaID) {
+	if !slices.Contains(l.from, id) {
+		l.from = append(l.from, id)
+	}
+}
+
+// bequeath adds estates to a record as far as they fit. It goes through all keys until a pass finds nothing any more of those
+// that it is about: of all who departed, unless that is more names than a record has room for.
+//
+// An heir inherits once in a key: what is found there in another pass, since somebody had been away, is another cut. So
+// each pass has an heir of its own.
 func (s *Store) bequeath(p *pack, a *era) {
 	l := &s.leaving
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.from) == 0 {
-		return
-	}
-	if len(l.todo) == 0 {
-		l.todo, l.found = slices.Sorted(s.table.all()), false
-	}
-	earlier := slices.DeleteFunc(slices.Clone(a.heirs), func(id vclock.ReplicaID) bool { return id == l.to })
-	p.will = will{to: l.to, from: append(earlier, l.from...)}
-	p.left -= nameSize * len(p.will.from)
-	for len(l.todo) > 0 {
-		it, ok := s.estateOf(l.todo[0], &p.will, a)
-		if ok && !p.put(&p.estates, it) && p.items() > 0 {
-			return // the next one has room, or nothing has
+	for len(l.from) > 0 {
+		if len(l.todo) == 0 {
+			l.todo, l.found = slices.Sorted(s.table.all()), false
+			l.those = min(len(l.from), max(1, p.left/4/nameSize))
+			l.to = s.heir(a)
 		}
-		l.found = l.found || ok
-		l.todo = l.todo[1:]
-	}
-	if !l.found {
-		l.from = nil // until somebody says it again
+		p.will = will{to: l.to, from: slices.Clone(l.from[:l.those])}
+		names := nameSize * l.those
+		p.left -= names
+		for len(l.todo) > 0 {
+			it, ok := s.estateOf(l.todo[0], &p.will, a)
+			if ok && !p.put(&p.estates, it) && p.items() > 0 {
+				return // the next one has room, or nothing has
+			}
+			l.found = l.found || ok
+			l.todo = l.todo[1:]
+		}
+		if l.found {
+			return
+		}
+		p.left += names
+		l.from = l.from[l.those:] // until somebody says it again
 	}
 }
 
 // heir returns an identity that nobody writes with, and that no record names unless this store settled it in this
 // process, so that it knows. s.leaving is locked.
-func (s *Store) heir() vclock.ReplicaID {
+func (s *Store) heir(a *era) vclock.ReplicaID {
 	s.leaving.heirs++
-	a := s.era.Load()
 	return vclock.Named(fmt.Sprintf("%v heir %d of %d", a.base, s.leaving.heirs, a.at.number))
 }
 
@@ -86,7 +107,7 @@ func (s *Store) estateOf(key string, w *will, of *era) (item, bool) {
 		return item{}, false
 	}
 	defer e.mu.Unlock()
-	if a.at != of.at || !e.live.Load() {
+	if a.at != of.at || e.value.Spent() { // a residue goes as a whole
 		return item{}, false
 	}
 	value, err := e.value.Left(w.from...).AppendBinary(nil)

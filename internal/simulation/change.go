@@ -98,9 +98,11 @@ func (p *replica) keepsForEver(l *ledger) bool {
 	return false
 }
 
+const deletion = "delete"
+
 // deleteKey resets all that a key holds, unless that has nothing to show as it is.
 func deleteKey(n *node, l *ledger) (c change) {
-	c.name = "delete"
+	c.name = deletion
 	shown := false
 	for k := range component(components) {
 		shown = shown || n.replica.shows(l, k)

@@ -33,8 +33,9 @@ func (p *replica) knows(l *ledger) shadow { return p.at().knows(l, p.shadows[l.i
 func (p *replica) has(l *ledger, s shadow) bool { return l.covers(p.knows(l), s) }
 
 // lifted is what a state comes to that was merged: of one that is of an earlier
-// generation what the records since then leave.
-func (p *replica) lifted(l *ledger, in shadow, state []byte) shadow {
+// generation what the records since then leave. Of a state that cannot be merged it is
+// nothing, and a violation if it was.
+func (p *replica) lifted(l *ledger, in shadow, state []byte, merged bool) shadow {
 	from, _ := unseal(state)
 	at := p.at()
 	if at == nil || in.empty() {
@@ -42,7 +43,10 @@ func (p *replica) lifted(l *ledger, in shadow, state []byte) shadow {
 	}
 	later, known := at.since(p.run.generation(from))
 	if next := p.run.generation(from); !known && next.before != at {
-		p.run.fail(generationWrong, l.key, "%s of generation %d merged what is of %d", p.node.id, at.number, next.number)
+		if merged {
+			p.run.fail(generationWrong, l.key, "%s of generation %d merged what is of %d", p.node.id, at.number, next.number)
+		}
+		return shadow{}
 	}
 	for _, g := range later {
 		if in = g.settle(l, in); in.empty() {

@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"iter"
 	"maps"
 	"slices"
 	"time"
@@ -22,6 +23,21 @@ type snapshot struct {
 	cuts    int  // crashes and damages until then
 	writes  int  // how many there had been, of all
 	until   int  // and when it was put back
+
+	unaware *snapshot // that had been put back before, see medium
+}
+
+// missing yields the writes of a node that were lost when copies were put back, as far as it cannot tell.
+func (r *run) missing(n *node) iter.Seq[*write] {
+	return func(yield func(*write) bool) {
+		for s := n.replica.unaware; s != nil; s = s.unaware {
+			for _, w := range r.writes[s.writes:s.until] {
+				if w.node == n.index && !yield(w) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // mishap is one kind of them. It is given a node that has a disk and is up.
@@ -103,7 +119,7 @@ func (p *replica) mend() {
 func (p *replica) snapshot() *snapshot {
 	return &snapshot{
 		disk: p.disk.Copy(""), place: p.disk.Place(), shadows: slices.Clone(p.shadows), damaged: maps.Clone(p.damaged),
-		stands: p.stands, tenure: p.tenure, closed: p.closed == closed && !p.node.up, cuts: p.cuts, writes: len(p.run.writes),
+		stands: p.stands, tenure: p.tenure, closed: p.closed == closed && !p.node.up, cuts: p.cuts, writes: len(p.run.writes), unaware: p.unaware,
 	}
 }
 
@@ -229,8 +245,8 @@ func (p *replica) checkGuard(l *ledger, part shadow) {
 	for _, c := range []component{bounded, mv, log, orset, rwset, ewflag, dwflag, ormap} {
 		numbered = numbered.union(l.of[c])
 	}
-	for _, w := range p.run.writes[p.unaware.writes:p.unaware.until] {
-		if w.ledger != l || w.node != p.node.index {
+	for w := range p.run.missing(p.node) {
+		if w.ledger != l {
 			continue
 		}
 		own := w.effect.live().intersect(numbered)
@@ -242,11 +258,8 @@ func (p *replica) checkGuard(l *ledger, part shadow) {
 
 // mute reports whether clients do not write here: the store does not know that it was restored.
 func (p *replica) mute() bool {
-	if p.unaware == nil {
-		return false
-	}
-	for _, w := range p.run.writes[p.unaware.writes:p.unaware.until] {
-		if w.node == p.node.index && !p.has(w.ledger, w.effect) {
+	for w := range p.run.missing(p.node) {
+		if !p.has(w.ledger, w.effect) {
 			return true
 		}
 	}

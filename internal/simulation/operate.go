@@ -23,13 +23,14 @@ type stepper interface {
 type operation struct {
 	node    *node
 	op      stepper
+	slow    bool // what it sends to others waits before
 	decided bool
 	ended   func() // once the outcome is decided
 }
 
 // coordinate runs a step machine at a node until it has nothing more to send.
-func (r *run) coordinate(n *node, op stepper, ended func()) {
-	o := &operation{node: n, op: op, ended: ended}
+func (r *run) coordinate(n *node, op stepper, slow bool, ended func()) {
+	o := &operation{node: n, op: op, slow: slow, ended: ended}
 	r.open++
 	n.operations = append(n.operations, o)
 	r.transmit(o, op.Start())
@@ -48,13 +49,21 @@ func (r *run) transmit(o *operation, sends []quorum.Send) {
 			r.feed(o, s, resp, err)
 			continue
 		}
-		r.call(o.node, r.number(s.To), quorum.Method, s.Request(), &call{
-			repeatable: true,
-			keeps:      true,
-			done:       func(resp []byte, err error) { r.feed(o, s, resp, err) },
-		})
+		if o.slow {
+			r.after(r.turns.between(0, r.plan.operationTimeout), o.node, timeout, func() { r.ask(o, s) })
+			continue
+		}
+		r.ask(o, s)
 	}
 	r.settle(o)
+}
+
+func (r *run) ask(o *operation, s quorum.Send) {
+	r.call(o.node, r.number(s.To), quorum.Method, s.Request(), &call{
+		repeatable: true,
+		keeps:      true,
+		done:       func(resp []byte, err error) { r.feed(o, s, resp, err) },
+	})
 }
 
 // feed hands an answer to the operation, and sends what that leads to.
@@ -108,7 +117,7 @@ func (r *run) quorumWrite(n *node, w *write, level quorum.Level) {
 		return
 	}
 	w.needed = r.needed(level)
-	r.coordinate(n, op, func() {
+	r.coordinate(n, op, false, func() {
 		if _, err := op.Result(); err != nil {
 			r.trace.say(r.now, n.index, "%s: not acknowledged: %v", w.describe, err)
 			return
@@ -119,7 +128,7 @@ func (r *run) quorumWrite(n *node, w *write, level quorum.Level) {
 }
 
 // quorumRead reads a key, and checks the answer against what was known before.
-func (r *run) quorumRead(n *node, l *ledger, level quorum.Level) {
+func (r *run) quorumRead(n *node, l *ledger, level quorum.Level, slow bool) {
 	needed := r.needed(level)
 	join := func(a, b []byte) ([]byte, error) { return n.replica.join(l, a, b) }
 	op, err := quorum.NewReadOp(quorum.ReadConfig{
@@ -135,7 +144,7 @@ func (r *run) quorumRead(n *node, l *ledger, level quorum.Level) {
 	describe := fmt.Sprintf("read %s at level %v", l.key, level)
 	r.trace.say(r.now, n.index, "%s", describe)
 	expect := r.expectation(l, needed)
-	r.coordinate(n, op, func() {
+	r.coordinate(n, op, slow, func() {
 		res, err := op.Result()
 		if err != nil {
 			r.trace.say(r.now, n.index, "%s: %v", describe, err)

@@ -115,7 +115,7 @@ func (p *replica) Merge(ctx context.Context, key string, state []byte) (novel []
 	p.run.checkEcho(p.node, key, state)
 	novel, err = p.store.Merge(ctx, key, state)
 	if p.fell(err) {
-		p.perhaps(l, l.join(p.shadows[l.index], p.lifted(l, in, state)), nil)
+		p.perhaps(l, l.join(p.shadows[l.index], p.lifted(l, in, state, false)), nil)
 		return nil, err
 	}
 	p.stands = p.standing(err)
@@ -124,7 +124,7 @@ func (p *replica) Merge(ctx context.Context, key string, state []byte) (novel []
 		return nil, err
 	}
 	p.checkClock(l, in.without(known), last)
-	p.merged(l, p.lifted(l, in, state), novel)
+	p.merged(l, p.lifted(l, in, state, true), novel)
 	p.checkBuried(l)
 	return novel, nil
 }

@@ -66,7 +66,7 @@ func (r *run) operate() {
 	}
 	l := r.chooseKey()
 	if r.clients.chance(0.35) && n.owner {
-		r.quorumRead(n, l, r.chooseLevel())
+		r.quorumRead(n, l, r.chooseLevel(), false)
 		return
 	}
 	r.update(n, l)
@@ -125,8 +125,21 @@ func (r *run) update(n *node, l *ledger) {
 		return
 	}
 	n.repl.put(l.key, w.delta, "")
+	if c.name == deletion && r.plan.collects {
+		r.readMeanwhile(l)
+	}
 	if r.clients.chance(0.85) && n.owner {
 		r.quorumWrite(n, w, r.chooseLevel())
+	}
+}
+
+// readMeanwhile reads a key at some owner, slowly, while a deletion of it is on its way, and
+// may be forgotten before the read is over.
+func (r *run) readMeanwhile(l *ledger) {
+	owners := r.owners()
+	n := owners[r.clients.IntN(len(owners))]
+	if r.clients.chance(0.5) && n.up && n.pausedUntil <= r.now && !n.unmet() {
+		r.quorumRead(n, l, quorum.Majority, true)
 	}
 }
 
