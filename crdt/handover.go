@@ -235,10 +235,12 @@ func (t tally) of(r vclock.ReplicaID) entry {
 	return entry{replica: r}
 }
 
-// accept merges what a state has of the heir.
+// accept merges what a state has of the heir: all of it, as at the cut or all reset, or what was reset at the cut, alone, as a
+// delta may say.
 func (e *entry) accept(mine entry) error {
+	resetAlone := mine.total == mine.base && mine.base == e.base
 	switch {
-	case mine.total != e.total, mine.base > e.base && mine.base < e.total:
+	case mine.total != e.total && !resetAlone, mine.base > e.base && mine.base < e.total:
 		return &HandoverError{e.replica, reasonInUse}
 	}
 	e.base = max(e.base, mine.base)

@@ -50,6 +50,21 @@ func TestCounterHandoverRefuses(t *testing.T) {
 	x.Add(idEstate, 4)
 	refuses(t, "has events of its own", idEstate, x, &at, idEstate, idA)
 
+	// A delta of the right one may tell just what was reset.
+	again := new(pn)
+	again.Add(idA, 5)
+	again.Reset()
+	again.Add(idA, 2)
+	x = again.Clone()
+	require.True(t, handsOver(t, x, again, idA))
+	part := x.Delta(x.Context())
+	require.Equal(t, "{estate:1-5}", part.Context().String())
+	require.False(t, handsOver(t, part, again, idA))
+	x = new(pn)
+	x.Add(idEstate, 4)
+	x.Reset()
+	refuses(t, "has events of its own", idEstate, x, again, idEstate, idA)
+
 	// Someone reset 5 without having heard that they were 8.
 	later := at.Clone()
 	reset := at.Clone().Reset()
