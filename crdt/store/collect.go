@@ -27,7 +27,7 @@ func (s *Store) Propose(limit int, quiet time.Duration) (proposal []byte) {
 	if a.at.isZero() {
 		return nil
 	}
-	p := pack{left: limit - recordOverhead}
+	p := pack{room: limit - recordOverhead, left: limit - recordOverhead}
 	for _, key := range s.table.buriedKeys(s.now().Add(-quiet)) {
 		if it, ok := s.residueOf(key, a); ok && !p.put(&p.residues, it) && p.items() > 0 {
 			break // the next one has room, or nothing has
@@ -40,10 +40,10 @@ func (s *Store) Propose(limit int, quiet time.Duration) (proposal []byte) {
 	return newRecord(a.at, a.base, s.proposals.Add(1), p.record).encoded
 }
 
-// A pack is a record to be, with so many bytes left in it.
+// A pack is a record to be, with room for so many bytes, of which so many are left.
 type pack struct {
 	record
-	left int
+	room, left int
 }
 
 // put adds an item to a list of the record, if it fits.

@@ -1,7 +1,6 @@
 package store_test
 
 import (
-	"fmt"
 	"slices"
 	"testing"
 
@@ -9,7 +8,6 @@ import (
 
 	"github.com/eventual-go/eventual/crdt"
 	"github.com/eventual-go/eventual/crdt/store"
-	"github.com/eventual-go/eventual/vclock"
 )
 
 type bans = crdt.RWSet[string]
@@ -111,45 +109,4 @@ func TestTrap16_TheDepartedGoFromWhatIsKeptThoughItIsEmpty(t *testing.T) {
 	collect(t, a)
 	require.Empty(t, stillNamed(t, a, "k", gone.Replica()))
 	require.Nil(t, a.Propose(1<<20, 0))
-}
-
-// More names than a record has room for depart one after the other.
-func TestTrap16_ManyDepartThroughSmallRecords(t *testing.T) {
-	a := cluster(t, 1<<20, "a")[0]
-	var gone []vclock.ReplicaID
-	for i := range 100 {
-		s := cluster(t, 0, fmt.Sprint("life", i))[0]
-		gone = append(gone, s.Replica())
-		add(t, s, "likes", 1)
-		spread(t, "likes", s, a)
-	}
-	a.Retire(gone...)
-	const limit = 4 << 10 // the value alone takes about 2 KiB
-	records := 0
-	for p := a.Propose(limit, 0); p != nil; p = a.Propose(limit, 0) {
-		require.LessOrEqual(t, len(p), limit)
-		reply, err := a.Prepare(t.Context(), p)
-		require.NoError(t, err)
-		_, err = a.Conclude(t.Context(), p, [][]byte{reply})
-		require.NoError(t, err)
-		records++
-	}
-	require.Greater(t, records, 1)
-	require.Less(t, records, 20)
-	require.Empty(t, stillNamed(t, a, "likes", gone...))
-	require.EqualValues(t, 100, total(t, a, "likes"))
-}
-
-// stillNamed returns those of the departed who are still named in a key.
-func stillNamed(t *testing.T, s *store.Store, key string, gone ...vclock.ReplicaID) []vclock.ReplicaID {
-	v, err := s.Decode(load(t, s, key))
-	require.NoError(t, err)
-	return slices.DeleteFunc(gone, func(id vclock.ReplicaID) bool {
-		for _, seen := range v.Contexts().All() {
-			if seen.Max(id) > 0 {
-				return false
-			}
-		}
-		return true
-	})
 }

@@ -11,15 +11,16 @@ import (
 
 // Retire says that replicas have departed and will never write again: nodes that are gone for good, and what a node
 // called itself before it was restarted. Their entries in clocks and counters, of which there is one in each state that
-// they ever wrote to, pass to an heir, one for all that depart together: the replica that proposes ([Store.Propose])
-// goes through all keys, and the others do the same by its records. Say it where that is. A member that writes under such
+// they ever wrote to, pass to an heir, one for all that depart together and fit into one record: the replica that proposes
+// ([Store.Propose]) goes through all keys, and the others do the same by its records. Say it where that is, and again
+// where another proposes or it was restarted before all was done. A member that writes under such
 // an identity refuses, and nothing comes of it; but what a replica that is no member goes on writing is lost, since
 // nobody takes it. And a replica that is no member and holds writes of the departed that no member has cannot settle
 // the record ([Store.Settle]): package antientropy keeps it apart, with that error each time, until the record is not
 // kept any more ([Config.Retain]) or its program has it [Store.Adopt]. So exchange with all of them first.
 //
-// Whoever was away may bring their names again in keys that are not known to have them. To say it again has all keys
-// looked at again.
+// Whoever was away may bring their names again in keys that are not known to have them, and a key larger than a record
+// keeps them. Once Propose finds nothing more, to say it again has all keys looked at again.
 //
 // It is explicit, since nothing that can be seen from here tells a replica that departed from one that is offline.
 func (s *Store) Retire(departed ...vclock.ReplicaID) {
@@ -59,8 +60,9 @@ func (l *leaving) add(id vclock.ReplicaID) {
 	}
 }
 
-// bequeath adds estates to a record as far as they fit. It goes through all keys until a pass finds nothing any more of those
-// that it is about: of all who departed, unless that is more names than a record has room for.
+// bequeath adds estates to a record as far as they fit. It goes through all keys, for all who departed or as many of them as a
+// record has room to name, and then for the others. Who was found is looked for again when the others had their turn, until a
+// pass finds nothing of them.
 //
 // An heir inherits once in a key: what is found there in another pass, since somebody had been away, is another cut. So
 // each pass has an heir of its own.
@@ -71,26 +73,44 @@ func (s *Store) bequeath(p *pack, a *era) {
 	for len(l.from) > 0 {
 		if len(l.todo) == 0 {
 			l.todo, l.found = slices.Sorted(s.table.all()), false
-			l.those = min(len(l.from), max(1, p.left/4/nameSize))
+			l.those = min(len(l.from), max(1, p.room/4/nameSize))
 			l.to = s.heir(a)
 		}
-		p.will = will{to: l.to, from: slices.Clone(l.from[:l.those])}
-		names := nameSize * l.those
-		p.left -= names
-		for len(l.todo) > 0 {
-			it, ok := s.estateOf(l.todo[0], &p.will, a)
-			if ok && !p.put(&p.estates, it) && p.items() > 0 {
-				return // the next one has room, or nothing has
-			}
-			l.found = l.found || ok
-			l.todo = l.todo[1:]
-		}
-		if l.found {
+		if !s.bequeathThose(p, a) {
 			return
 		}
-		p.left += names
-		l.from = l.from[l.those:] // until somebody says it again
+		if s.era.Load().at != a.at { // so nothing was found, and nothing comes of this proposal
+			l.todo = nil
+			return
+		}
+		those := l.from[:l.those]
+		if l.from = slices.Clone(l.from[l.those:]); l.found {
+			l.from = append(l.from, those...)
+		}
+		if p.items() > 0 {
+			return
+		}
 	}
+}
+
+// bequeathThose goes on with a pass, and reports whether it is over. s.leaving is locked.
+func (s *Store) bequeathThose(p *pack, a *era) bool {
+	l := &s.leaving
+	p.will = will{to: l.to, from: slices.Clone(l.from[:l.those])}
+	names := nameSize * l.those
+	p.left -= names
+	for len(l.todo) > 0 {
+		if it, ok := s.estateOf(l.todo[0], &p.will, a); ok {
+			if p.put(&p.estates, it) {
+				l.found = true
+			} else if p.items() > 0 {
+				return false // the next record has room, or none has
+			}
+		}
+		l.todo = l.todo[1:]
+	}
+	p.left += names
+	return true
 }
 
 // heir returns an identity that nobody writes with, and that no record names unless this store settled it in this
@@ -158,13 +178,14 @@ func (s *Store) contradicts(r *record, e *entry, in *crdt.Value) error {
 	return nil
 }
 
-// heirs returns those who have inherited, those in the will gone and its own added.
+// heirs returns the last ones who have inherited, its own among them. Those in the will may still be named in keys that come
+// later, and be all that whoever proposes next has to go by.
 func (w *will) heirs(before []vclock.ReplicaID) []vclock.ReplicaID {
-	if w.to.IsZero() {
+	if w.to.IsZero() || slices.Contains(before, w.to) {
 		return before
 	}
-	after := slices.DeleteFunc(slices.Clone(before), func(id vclock.ReplicaID) bool {
-		return id == w.to || slices.Contains(w.from, id)
-	})
-	return append(after, w.to)
+	after := append(slices.Clone(before), w.to)
+	return after[max(0, len(after)-keptHeirs):]
 }
+
+const keptHeirs = 32
