@@ -17,8 +17,14 @@ import (
 
 // cluster returns stores that have met.
 func cluster(t *testing.T, retain int, names ...string) (all []*store.Store) {
+	return clusterOf(t, store.Config{Retain: retain}, names...)
+}
+
+// clusterOf is cluster, of stores that are alike in other respects.
+func clusterOf(t *testing.T, cfg store.Config, names ...string) (all []*store.Store) {
 	for _, name := range names {
-		s := store.New(store.Config{Replica: vclock.Named(name), Retain: retain})
+		cfg.Replica = vclock.Named(name)
+		s := store.New(cfg)
 		_, err := s.Adopt(t.Context(), "")
 		require.NoError(t, err)
 		all = append(all, s)
@@ -37,6 +43,13 @@ func spread(t *testing.T, key string, from *store.Store, to ...*store.Store) {
 func collect(t *testing.T, stores ...*store.Store) (record []byte) {
 	proposal := stores[0].Propose(1<<20, 0)
 	require.NotNil(t, proposal)
+	record = agree(t, proposal, stores...)
+	require.NotNil(t, record)
+	return record
+}
+
+// agree has stores agree on what the first one proposes. The record is nil if nothing is left of it.
+func agree(t *testing.T, proposal []byte, stores ...*store.Store) (record []byte) {
 	var replies [][]byte
 	for _, s := range stores {
 		reply, err := s.Prepare(t.Context(), proposal)
@@ -46,6 +59,9 @@ func collect(t *testing.T, stores ...*store.Store) (record []byte) {
 	record, err := stores[0].Conclude(t.Context(), proposal, replies)
 	require.NoError(t, err)
 	for _, s := range stores[1:] {
+		if record == nil {
+			break
+		}
 		require.NoError(t, s.Settle(t.Context(), record))
 	}
 	return record

@@ -34,19 +34,7 @@ func drain(t *testing.T, limit, most int, stores ...*store.Store) (n int) {
 			return n
 		}
 		require.LessOrEqual(t, len(p), limit)
-		var replies [][]byte
-		for _, s := range stores {
-			reply, err := s.Prepare(t.Context(), p)
-			require.NoError(t, err)
-			replies = append(replies, reply)
-		}
-		record, err := stores[0].Conclude(t.Context(), p, replies)
-		require.NoError(t, err)
-		for _, s := range stores[1:] {
-			if record != nil {
-				require.NoError(t, s.Settle(t.Context(), record))
-			}
-		}
+		agree(t, p, stores...)
 	}
 	return n
 }
@@ -164,13 +152,7 @@ func (s *turning) Handover(*turning, vclock.ReplicaID, ...vclock.ReplicaID) (boo
 func TestARecordComesBetween(t *testing.T) {
 	kinds, err := crdt.Standard().With(crdt.NewKind[turning](100, "turning"))
 	require.NoError(t, err)
-	var all []*store.Store
-	for _, name := range []string{"a", "b", "gone"} {
-		s := store.New(store.Config{Replica: vclock.Named(name), Kinds: kinds, Retain: 1 << 20})
-		_, err := s.Adopt(t.Context(), "")
-		require.NoError(t, err)
-		all = append(all, s)
-	}
+	all := clusterOf(t, store.Config{Kinds: kinds, Retain: 1 << 20}, "a", "b", "gone")
 	a, b, gone := all[0], all[1], all[2]
 	add(t, gone, "likes", 10)
 	spread(t, "likes", gone, a, b)

@@ -205,13 +205,7 @@ func (w *witness) Handover(*witness, vclock.ReplicaID, ...vclock.ReplicaID) (boo
 func TestWhatContradictsARecordIsRefusedFromWhenItIsLookedAt(t *testing.T) {
 	kinds, err := crdt.Standard().With(crdt.NewKind[witness](100, "witness"))
 	require.NoError(t, err)
-	var all []*store.Store
-	for _, name := range []string{"a", "b", "gone"} {
-		s := store.New(store.Config{Replica: vclock.Named(name), Kinds: kinds})
-		_, err := s.Adopt(t.Context(), "")
-		require.NoError(t, err)
-		all = append(all, s)
-	}
+	all := clusterOf(t, store.Config{Kinds: kinds}, "a", "b", "gone")
 	a, b, gone := all[0], all[1], all[2]
 	add(t, gone, "likes", 10)
 	spread(t, "likes", gone, a, b)
