@@ -8,7 +8,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/eventual-go/eventual/crdt"
 	"github.com/eventual-go/eventual/crdt/store"
 	"github.com/eventual-go/eventual/vclock"
 )
@@ -134,36 +133,28 @@ func TestAnotherFinishesADeparture(t *testing.T) {
 	}
 }
 
-// turning does something while it is asked to hand over.
-type turning struct{ crdt.GSet[string] }
-
-var turn func()
-
-func (s *turning) Merge(o *turning) bool { return s.GSet.Merge(&o.GSet) }
-func (s *turning) Clone() *turning       { return &turning{*s.GSet.Clone()} }
-func (s *turning) Handover(*turning, vclock.ReplicaID, ...vclock.ReplicaID) (bool, error) {
-	if turn != nil {
-		turn()
-	}
-	return false, nil
-}
-
 // A record that is settled while another is proposed does not make the departed be forgotten.
 func TestARecordComesBetween(t *testing.T) {
-	kinds, err := crdt.Standard().With(crdt.NewKind[turning](100, "turning"))
-	require.NoError(t, err)
-	all := clusterOf(t, store.Config{Kinds: kinds, Retain: 1 << 20}, "a", "b", "gone")
+	all := clusterOf(t, store.Config{Kinds: witnesses(t), Retain: 1 << 20}, "a", "b", "gone")
 	a, b, gone := all[0], all[1], all[2]
 	add(t, gone, "likes", 10)
 	spread(t, "likes", gone, a, b)
-	change(t, a, "a first", func(s *turning, _ store.Writer) *turning { s.Add("x"); return s.Clone() })
+	change(t, a, "a first", testify)
 	insert(t, b, "dead", "x")
 	remove(t, b, "dead")
 	record := collect(t, b)
 	a.Retire(gone.Replica())
-	turn = func() { turn = nil; require.NoError(t, a.Settle(t.Context(), record)) }
+	settled := false
+	handedOver = func() (changed bool) {
+		if !settled {
+			settled = true
+			require.NoError(t, a.Settle(t.Context(), record))
+		}
+		return false
+	}
+	defer func() { handedOver = nil }()
 	require.Nil(t, a.Propose(1<<20, 0))
-	require.Nil(t, turn)
+	require.True(t, settled)
 	require.Equal(t, 1, drain(t, 1<<20, 10, a, b))
 	require.Empty(t, stillNamed(t, a, "likes", gone.Replica()))
 }

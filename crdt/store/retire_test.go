@@ -189,30 +189,34 @@ type witness struct {
 	crdt.GSet[string]
 }
 
-var handedOver func()
+var handedOver func() (changed bool)
+
+// witnesses are the usual kinds and that one.
+func witnesses(t *testing.T) *crdt.Kinds {
+	kinds, err := crdt.Standard().With(crdt.NewKind[witness](100, "witness"))
+	require.NoError(t, err)
+	return kinds
+}
+
+func testify(w *witness, _ store.Writer) *witness {
+	w.Add("x")
+	return w.Clone()
+}
 
 func (w *witness) Merge(o *witness) bool { return w.GSet.Merge(&o.GSet) }
 func (w *witness) Clone() *witness       { return &witness{GSet: *w.GSet.Clone()} }
 func (w *witness) Handover(*witness, vclock.ReplicaID, ...vclock.ReplicaID) (bool, error) {
-	if handedOver != nil {
-		handedOver()
-	}
-	return true, nil
+	return handedOver == nil || handedOver(), nil
 }
 
 // While a record is looked at that a store has not promised, nothing is taken that would contradict it: the key would have to
 // be dropped for it, with what is nowhere else.
 func TestWhatContradictsARecordIsRefusedFromWhenItIsLookedAt(t *testing.T) {
-	kinds, err := crdt.Standard().With(crdt.NewKind[witness](100, "witness"))
-	require.NoError(t, err)
-	all := clusterOf(t, store.Config{Kinds: kinds}, "a", "b", "gone")
+	all := clusterOf(t, store.Config{Kinds: witnesses(t)}, "a", "b", "gone")
 	a, b, gone := all[0], all[1], all[2]
 	add(t, gone, "likes", 10)
 	spread(t, "likes", gone, a, b)
-	change(t, a, "witness", func(w *witness, _ store.Writer) *witness {
-		w.Add("x")
-		return w.Clone()
-	})
+	change(t, a, "witness", testify)
 	spread(t, "witness", a, b)
 	add(t, b, "likes", 5) // nobody else has it
 	more := add(t, gone, "likes", 1)
@@ -220,8 +224,8 @@ func TestWhatContradictsARecordIsRefusedFromWhenItIsLookedAt(t *testing.T) {
 	record := collect(t, a)
 
 	var refusal error
-	handedOver = func() { _, refusal = b.Merge(t.Context(), "likes", more) }
-	err = b.Settle(t.Context(), record)
+	handedOver = func() (changed bool) { _, refusal = b.Merge(t.Context(), "likes", more); return true }
+	err := b.Settle(t.Context(), record)
 	handedOver = nil
 	require.NoError(t, err)
 	require.Equal(t, int64(15), total(t, b, "likes"))

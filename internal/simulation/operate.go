@@ -34,7 +34,11 @@ func (r *run) coordinate(n *node, op stepper, slow bool, ended func()) {
 	r.open++
 	n.operations = append(n.operations, o)
 	r.transmit(o, op.Start())
-	r.after(r.turns.between(0, r.plan.operationTimeout), n, timeout, func() { r.transmit(o, op.Hedge()) })
+	chance := r.turns
+	if slow {
+		chance = r.slow
+	}
+	r.after(chance.between(0, r.plan.operationTimeout), n, timeout, func() { r.transmit(o, op.Hedge()) })
 	r.after(r.plan.operationTimeout, n, timeout, func() { r.transmit(o, op.Timeout()) })
 }
 
@@ -50,7 +54,7 @@ func (r *run) transmit(o *operation, sends []quorum.Send) {
 			continue
 		}
 		if o.slow {
-			r.after(r.turns.between(0, r.plan.operationTimeout), o.node, timeout, func() { r.ask(o, s) })
+			r.after(r.slow.between(0, r.plan.operationTimeout), o.node, timeout, func() { r.ask(o, s) })
 			continue
 		}
 		r.ask(o, s)

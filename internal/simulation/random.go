@@ -22,6 +22,7 @@ const (
 	streamNodes
 	streamTurns
 	streamMishaps
+	streamSlow
 )
 
 // chance is true with probability p.

@@ -126,6 +126,7 @@ type run struct {
 	sources source // of the nodes
 	turns   source // of epochs and absences
 	mishaps source // of disks
+	slow    source // of reads while a key is deleted
 
 	falling []*node // their disks have failed in what is happening
 	names   int     // identities that stores took by themselves
@@ -160,6 +161,7 @@ func newRun(seed uint64, opts Options) *run {
 		faults:  newSource(seed, streamFaults),
 		sources: newSource(seed, streamNodes),
 		turns:   newSource(seed, streamTurns),
+		slow:    newSource(seed, streamSlow),
 		mishaps: newSource(seed, streamMishaps+1<<16),
 
 		generations: map[string]*generation{genesis: {number: 1}},

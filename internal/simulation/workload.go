@@ -137,8 +137,8 @@ func (r *run) update(n *node, l *ledger) {
 // may be forgotten before the read is over.
 func (r *run) readMeanwhile(l *ledger) {
 	owners := r.owners()
-	n := owners[r.clients.IntN(len(owners))]
-	if r.clients.chance(0.5) && n.up && n.pausedUntil <= r.now && !n.unmet() {
+	n := owners[r.slow.IntN(len(owners))]
+	if n.up && n.pausedUntil <= r.now && !n.unmet() {
 		r.quorumRead(n, l, quorum.Majority, true)
 	}
 }
