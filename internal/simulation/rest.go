@@ -41,7 +41,7 @@ func (r *run) look() {
 // set aside, so that it is not over yet.
 func (r *run) stirred() {
 	r.calm = false
-	for _, n := range r.nodes {
+	for _, n := range r.present() {
 		n.repl.equal = false
 	}
 }
